@@ -1,0 +1,73 @@
+"""Turn agent benchmark job directories into validated traces, and compare them.
+
+The names below are the public interface; each loads its module when it is first used,
+so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evaltrace.aggregate import (
+        Options,
+        Plan,
+        Record,
+        aggregate_jobs,
+        plan_aggregation,
+        read_records,
+    )
+    from evaltrace.errors import EvaltraceError, Problem
+    from evaltrace.files import read_traces
+    from evaltrace.schema import is_valid, read_schema, violations
+    from evaltrace.summary import Summary
+    from evaltrace.trace import Event, Trace
+
+_PLACES = {
+    "EvaltraceError": "errors",
+    "Event": "trace",
+    "Options": "aggregate",
+    "Plan": "aggregate",
+    "Problem": "errors",
+    "Record": "aggregate",
+    "Summary": "summary",
+    "Trace": "trace",
+    "aggregate_jobs": "aggregate",
+    "is_valid": "schema",
+    "plan_aggregation": "aggregate",
+    "read_records": "aggregate",
+    "read_schema": "schema",
+    "read_traces": "files",
+    "violations": "schema",
+}
+
+__all__ = [
+    "EvaltraceError",
+    "Event",
+    "Options",
+    "Plan",
+    "Problem",
+    "Record",
+    "Summary",
+    "Trace",
+    "aggregate_jobs",
+    "is_valid",
+    "plan_aggregation",
+    "read_records",
+    "read_schema",
+    "read_traces",
+    "violations",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'evaltrace' has no attribute {name!r}")
+    value = getattr(import_module(f"evaltrace.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,337 @@
+"""The lines of Claude Code's logs: stream-json output and session files.
+
+Both carry the same messages. One scan turns the lines of either into a Transcript:
+a message once per message id, a tool call once per tool use id, a line once per uuid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from evaltrace.agentlogs.transcript import Breakdown, Transcript
+from evaltrace.times import elapsed_ms, to_utc
+from evaltrace.trace import Event, ModelUsage, Usage
+from evaltrace.untrusted import clean
+
+Raw = msgspec.Raw
+SYNTHETIC = "<synthetic>"
+_ANY = msgspec.json.Decoder()
+
+
+class Block(msgspec.Struct):
+    """One content block of a message."""
+
+    type: str | None = None
+    id: str | None = None
+    name: str | None = None
+    input: Raw = Raw(b"null")
+    text: str | None = None
+    thinking: str | None = None
+    tool_use_id: str | None = None
+    content: Raw = Raw(b"null")
+    is_error: bool | None = None
+
+
+class Message(msgspec.Struct):
+    """An API message; `usage` is repeated on every line of the same id."""
+
+    id: str | None = None
+    model: str | None = None
+    content: str | list[Block | str] | None = None
+    usage: Usage | None = None
+
+
+class ModelTotals(msgspec.Struct, rename="camel"):
+    """One entry of a result's `modelUsage`."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cost_usd: float | None = msgspec.field(default=None, name="costUSD")
+
+
+class Line(msgspec.Struct):
+    """One line of either log; fields of other line types stay None."""
+
+    type: str | None = None
+    subtype: str | None = None
+    message: Message | str | None = None
+    uuid: str | None = None
+    timestamp: str | None = None
+    parent_tool_use_id: str | None = None
+    session_id: str | None = None
+    sessionId: str | None = None
+    agentId: str | None = None
+    isSidechain: bool | None = None
+    isMeta: bool | None = None
+    version: str | None = None
+    error: Any = None
+    tool_use_result: Raw = Raw(b"null")
+    toolUseResult: Raw = Raw(b"null")
+    # the init line
+    tools: Any = None
+    mcp_servers: Any = None
+    model: str | None = None
+    claude_code_version: str | None = None
+    # the result line
+    is_error: bool | None = None
+    api_error_status: int | None = None
+    duration_ms: float | None = None
+    duration_api_ms: float | None = None
+    num_turns: int | None = None
+    result: str | None = None
+    errors: Any = None
+    total_cost_usd: float | None = None
+    usage: Usage | None = None
+    modelUsage: dict[str, ModelTotals] | None = None
+    permission_denials: Any = None
+
+
+DECODER = msgspec.json.Decoder(Line, strict=False)
+
+
+class _SubagentLink(msgspec.Struct):
+    agentId: str | None = None
+
+
+_LINK = msgspec.json.Decoder(_SubagentLink)
+
+
+@dataclass(slots=True)
+class _Spoken:
+    """A message while its blocks arrive."""
+
+    event: Event
+    texts: list[str] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Scan:
+    """What the lines of one log add up to; `path` and line numbers name the evidence."""
+
+    transcript: Transcript
+    usage: dict[str, tuple[str, Usage]] = field(default_factory=dict)
+    main_messages: set[str] = field(default_factory=set)
+    result: Line | None = None
+    results: int = 0
+    last_error: Breakdown | None = None
+    lines: int = 0
+    _seen: set[str] = field(default_factory=set)
+    _spoken: dict[str, _Spoken] = field(default_factory=dict)
+    _subagents: dict[str, str] = field(default_factory=dict)
+
+    def take(self, line: Line, path: str, number: int) -> None:
+        """Take one line in; a line whose uuid was seen before is a copy."""
+        if line.uuid:
+            if line.uuid in self._seen:
+                return
+            self._seen.add(line.uuid)
+        self.lines += 1
+        self.transcript.agent_version = (
+            self.transcript.agent_version or line.claude_code_version or line.version
+        )
+        if line.type == "assistant" and isinstance(line.message, Message):
+            self._assistant(line, line.message, path, number)
+        elif line.type == "user" and isinstance(line.message, Message):
+            self._user(line, line.message)
+        elif line.type == "system":
+            self._system(line, path)
+        elif line.type == "result":
+            self.result = line
+            self.results += 1
+
+    def close(self) -> Transcript:
+        """Write the collected texts into the message events."""
+        for spoken in self._spoken.values():
+            self.transcript.finish(
+                spoken.event,
+                text="\n".join(spoken.texts) or None,
+                reasoning="\n".join(spoken.thoughts) or None,
+            )
+        self._link_subagents()
+        return self.transcript
+
+    def _assistant(self, line: Line, message: Message, path: str, number: int) -> None:
+        key = message.id or f"{path}:{number}"
+        synthetic = message.model == SYNTHETIC
+        if not synthetic:
+            self._count_usage(key, message)
+            self.transcript.model = self.transcript.model or message.model
+            if not (line.parent_tool_use_id or line.isSidechain):
+                self.main_messages.add(key)
+        self.last_error = _error_of(line, message, path, number)
+        spoken = self._spoken.get(key)
+        if spoken is None:
+            spoken = self._spoken[key] = _Spoken(self._message_event(line, message, synthetic))
+        elif self.transcript.keep_events and message.usage and not synthetic:
+            spoken.event.usage = self.usage[key][1]
+        for block in _blocks(message):
+            self._assistant_block(line, block, spoken)
+
+    def _message_event(self, line: Line, message: Message, synthetic: bool) -> Event:
+        return self.transcript.add(
+            "message",
+            role="assistant",
+            started_at=to_utc(line.timestamp),
+            model=None if synthetic else message.model,
+            usage=None if synthetic else message.usage,
+            parent_id=self._parent(line),
+            error=_error_word(line) if line.error else None,
+            data={"subagent": line.agentId} if line.agentId else None,
+        )
+
+    def _assistant_block(self, line: Line, block: Block, spoken: _Spoken) -> None:
+        if block.type == "text" and block.text:
+            spoken.texts.append(block.text)
+        elif block.type == "thinking" and block.thinking:
+            spoken.thoughts.append(block.thinking)
+        elif block.type in ("tool_use", "server_tool_use") and block.name:
+            self.transcript.call(
+                block.id or f"{spoken.event.id}.{len(self.transcript.calls)}",
+                block.name,
+                parent_id=spoken.event.id,
+                started_at=to_utc(line.timestamp),
+                input=_ANY.decode(block.input) if self.transcript.keep_events else None,
+            )
+
+    def _user(self, line: Line, message: Message) -> None:
+        texts = []
+        for block in _blocks(message):
+            if block.type == "tool_result" and block.tool_use_id:
+                self._tool_result(line, block)
+            elif block.type == "text" and block.text:
+                texts.append(block.text)
+        if not texts:
+            return
+        text = "\n".join(texts)
+        subagent = line.agentId or line.parent_tool_use_id or line.isSidechain
+        if self.transcript.prompt is None and not subagent and not line.isMeta:
+            self.transcript.prompt = clean(text)
+        self.transcript.add(
+            "message",
+            role="system" if line.isMeta else "user",
+            started_at=to_utc(line.timestamp),
+            text=text,
+            parent_id=self._parent(line),
+            data={"subagent": line.agentId} if line.agentId else None,
+        )
+
+    def _tool_result(self, line: Line, block: Block) -> None:
+        call_id = block.tool_use_id or ""
+        self._note_subagent(line, call_id)
+        output = duration = None
+        if self.transcript.keep_events:
+            output = content_text(_ANY.decode(block.content))
+            call = self.transcript.calls.get(call_id)
+            if call and call.event:
+                duration = elapsed_ms(call.event.started_at, to_utc(line.timestamp))
+        self.transcript.returned(
+            call_id, failed=block.is_error is True, output=output, duration_ms=duration
+        )
+
+    def _note_subagent(self, line: Line, call_id: str) -> None:
+        raw = bytes(line.toolUseResult)
+        if raw.startswith(b"{") and b'"agentId"' in raw:
+            try:
+                agent = _LINK.decode(raw).agentId
+            except msgspec.DecodeError:
+                return
+            call = self.transcript.calls.get(call_id)
+            if agent and call and call.event:
+                self._subagents[agent] = call.event.id
+
+    def _system(self, line: Line, path: str) -> None:
+        if line.subtype == "init":
+            if isinstance(line.tools, list):
+                self.transcript.available = sorted(clean(str(name)) for name in line.tools)
+            for server in line.mcp_servers if isinstance(line.mcp_servers, list) else []:
+                if isinstance(server, dict) and isinstance(server.get("name"), str):
+                    status = server.get("status")
+                    self.transcript.saw_server(
+                        clean(server["name"]),
+                        clean(status) if isinstance(status, str) else None,
+                        f"{path}: init",
+                    )
+        elif line.subtype:
+            self.transcript.add("system", name=line.subtype, started_at=to_utc(line.timestamp))
+
+    def _count_usage(self, key: str, message: Message) -> None:
+        # Lines of one message repeat its usage; early ones hold a partial output count.
+        usage = message.usage
+        if usage is None:
+            return
+        known = self.usage.get(key)
+        if known is None or (usage.output_tokens or 0) >= (known[1].output_tokens or 0):
+            self.usage[key] = (message.model or "unknown", usage)
+
+    def _parent(self, line: Line) -> str | None:
+        call = self.transcript.calls.get(line.parent_tool_use_id or "")
+        return call.event.id if call and call.event else None
+
+    def _link_subagents(self) -> None:
+        """Hang a subagent's messages below the call that started it, once that is known."""
+        for event in self.transcript.events:
+            agent = (event.data or {}).get("subagent")
+            if agent and event.parent_id is None:
+                event.parent_id = self._subagents.get(agent)
+
+
+def content_text(content: Any) -> str | None:
+    """Flatten a tool result's content (text, or a list of parts) into text."""
+    if content is None or isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return msgspec.json.encode(content).decode()
+    parts = []
+    for part in content:
+        if isinstance(part, dict) and isinstance(part.get("text"), str):
+            parts.append(part["text"])
+        elif isinstance(part, dict):
+            parts.append(f"[{part.get('type', 'part')}]")
+        else:
+            parts.append(str(part))
+    return "\n".join(parts)
+
+
+def model_totals(result: Line) -> dict[str, ModelUsage]:
+    """Turn a result's `modelUsage` into usage by model."""
+    return {
+        clean(name): ModelUsage(
+            input_tokens=totals.input_tokens,
+            output_tokens=totals.output_tokens,
+            cache_creation_input_tokens=totals.cache_creation_input_tokens,
+            cache_read_input_tokens=totals.cache_read_input_tokens,
+            cost_usd=totals.cost_usd,
+        )
+        for name, totals in sorted((result.modelUsage or {}).items())
+    }
+
+
+def _blocks(message: Message) -> list[Block]:
+    content = message.content
+    if isinstance(content, str):
+        return [Block(type="text", text=content)]
+    return [
+        Block(type="text", text=block) if isinstance(block, str) else block
+        for block in content or []
+    ]
+
+
+def _error_word(line: Line) -> str | None:
+    if isinstance(line.error, str):
+        return line.error
+    return "error" if line.error else None
+
+
+def _error_of(line: Line, message: Message, path: str, number: int) -> Breakdown | None:
+    # The last assistant line decides: an error before it was got over by a retry.
+    word = _error_word(line)
+    text = next((block.text for block in _blocks(message) if block.text), None)
+    if word is None and not (message.model == SYNTHETIC and (text or "").startswith("API Error")):
+        return None
+    return Breakdown(word or "api_error", text, line.api_error_status, path, number)

@@ -1,0 +1,44 @@
+"""Names of tools, as the agents write them, sorted into kinds."""
+
+from __future__ import annotations
+
+import re
+
+from evaltrace.trace import Kind
+
+_MCP = re.compile(r"^mcp__(.+?)__(.+)$")
+
+_NAMES: dict[Kind, str] = {
+    "read": "read readfile read_file read_many_files notebookread view view_file cat ls list "
+    "list_directory list_dir open view_image",
+    "search": "grep glob search search_file_content search_files codebase_search find "
+    "file_search grep_search glob_search toolsearch ripgrep",
+    "edit": "edit write multiedit notebookedit apply_patch str_replace write_file replace "
+    "create_file edit_file str_replace_editor str_replace_based_edit_tool file_change "
+    "editor delete_file search_replace insert patch",
+    "shell": "bash bashoutput killshell killbash shell exec exec_command command_execution "
+    "run_shell_command execute_bash bash_command run_terminal_cmd terminal "
+    "local_shell_call write_stdin run swe_agent_action container.exec execute_command",
+    "subagent": "task agent delegate spawn_agent subagent wait_agent close_agent send_input",
+    "web": "webfetch websearch web_search web_fetch google_web_search browser fetch "
+    "web_search_call",
+    "plan": "todowrite todoread update_plan todo_list exitplanmode enterplanmode think "
+    "task_tracker write_todos taskcreate taskupdate plan",
+    "other": "skill slashcommand mark_task_complete finish askuserquestion",
+}
+
+KINDS = {name: kind for kind, names in _NAMES.items() for name in names.split()}
+"""Kind by lower-case tool name; what is not here is `other`."""
+
+
+def server_of(name: str) -> str | None:
+    """Give the MCP server in a name like `mcp__server__tool`, None for other names."""
+    match = _MCP.match(name)
+    return match.group(1) if match else None
+
+
+def kind_of(name: str, server: str | None = None) -> Kind:
+    """Sort a tool by its name; a tool of an MCP server is `mcp` whatever its name."""
+    if server is not None or _MCP.match(name):
+        return "mcp"
+    return KINDS.get(name.lower(), "other")

@@ -1,0 +1,242 @@
+"""What an agent's log tells about a run: the one shape that every log reader fills.
+
+A Transcript is filled line by line and holds what a trace needs: events in order,
+each tool call once, usage by model, how the run ended. Texts are bounded here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from evaltrace.agentlogs.tools import kind_of, server_of
+from evaltrace.jsontext import Malformed
+from evaltrace.source import Source
+from evaltrace.trace import (
+    AgentResponse,
+    Event,
+    McpServer,
+    ModelUsage,
+    ToolCalls,
+    Truncation,
+    Usage,
+)
+from evaltrace.untrusted import bounded, clean, digest, shorten
+
+TEXT_LIMIT = 65_536
+"""Characters kept of one text of an event."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One tool call; `failed` is None while no result has been seen."""
+
+    name: str
+    server: str | None = None
+    kind: str = "other"
+    failed: bool | None = None
+    event: Event | None = None
+
+
+@dataclass(slots=True)
+class Breakdown:
+    """How the log says that the run failed: provider status and wording, and where."""
+
+    kind: str
+    message: str | None
+    http_status: int | None
+    path: str
+    line: int | None = None
+
+
+@dataclass(slots=True)
+class Spending:
+    """Money as the log gives it, and how it came about."""
+
+    usd: float
+    source: Literal["reported", "computed"]
+    price_table: str | None = None
+
+
+@dataclass
+class Transcript:
+    """Everything one agent log says; what it does not say stays None.
+
+    `prefix` goes before event ids, so that the logs of several steps can be joined.
+    With `keep_events=False` calls, usage and the ending are still collected.
+    """
+
+    prefix: str = ""
+    keep_events: bool = True
+    events: list[Event] = field(default_factory=list)
+    calls: dict[str, Call] = field(default_factory=dict)
+    model_usage: dict[str, ModelUsage] = field(default_factory=dict)
+    usage: Usage | None = None
+    spending: Spending | None = None
+    response: AgentResponse | None = None
+    breakdown: Breakdown | None = None
+    prompt: str | None = None
+    system_prompt: str | None = None
+    agent_version: str | None = None
+    model: str | None = None
+    turns: int | None = None
+    available: list[str] | None = None
+    mcp_servers: dict[str, McpServer] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    truncated: list[Truncation] = field(default_factory=list)
+
+    def add(self, type: str, **fields: Any) -> Event:
+        """Append an event; its texts and its input are cleaned and bounded."""
+        event = Event(id=f"{self.prefix}e{len(self.events) + 1}", type=type)
+        if self.keep_events:
+            for name, value in fields.items():
+                setattr(event, name, self._kept(event, name, value))
+            self.events.append(event)
+        return event
+
+    def finish(self, event: Event, **fields: Any) -> None:
+        """Set fields of an event that was added before (its output, its status)."""
+        if self.keep_events:
+            for name, value in fields.items():
+                setattr(event, name, self._kept(event, name, value))
+
+    def call(self, call_id: str, name: str, server: str | None = None, **fields: Any) -> Call:
+        """Record a tool call once; a call id seen before changes nothing."""
+        if call_id in self.calls:
+            return self.calls[call_id]
+        server = server or server_of(name)
+        kind = kind_of(name, server)
+        event = self.add("tool_call", name=name, data={"call_id": call_id, "kind": kind}, **fields)
+        call = Call(name=clean(name), server=server, kind=kind, event=event)
+        self.calls[call_id] = call
+        return call
+
+    def returned(self, call_id: str, *, failed: bool, output: str | None, **fields: Any) -> None:
+        """Record the result of a tool call; the last result of a call counts."""
+        call = self.calls.get(call_id)
+        if call is None:
+            return
+        call.failed = failed
+        if call.event is not None:
+            status = "error" if failed else "ok"
+            self.finish(call.event, status=status, output=output, **fields)
+
+    def saw_server(self, name: str, status: str | None, where: str) -> None:
+        """Record an MCP server; the latest known status wins, places add up."""
+        server = self.mcp_servers.setdefault(name, McpServer(name=name, configured_in=[]))
+        server.status = status or server.status
+        if where not in server.configured_in:
+            server.configured_in.append(where)
+
+    def _kept(self, event: Event, name: str, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.cut(f"events.{event.id}.{name}", value)
+        if name in ("input", "data"):
+            return bounded(value, TEXT_LIMIT)
+        return value
+
+    def cut(self, place: str, text: str, limit: int = TEXT_LIMIT) -> str:
+        """Bound a text, and record in `truncated` what was cut."""
+        text = clean(text)
+        if len(text) <= limit:
+            return text
+        kept = shorten(text, limit)
+        self.truncated.append(
+            Truncation(
+                field=place,
+                original_length=len(text),
+                kept_length=len(kept),
+                unit="characters",
+                digest=digest(text.encode()),
+            )
+        )
+        return kept
+
+
+@dataclass
+class LineFaults:
+    """Lines of one log that could not be used as they are: counted, with the first of each."""
+
+    path: str
+    found: dict[str, tuple[int, int, str]] = field(default_factory=dict)
+    lines: int = 0
+
+    def add(self, code: str, line: int, detail: str) -> None:
+        """Count a faulty line."""
+        count, first, what = self.found.get(code, (0, line, detail))
+        self.found[code] = (count + 1, first, what)
+
+    def malformed(self, line: int, fault: Malformed) -> None:
+        """Count a line that is no JSON, too deep, or of an unexpected shape."""
+        self.add(f"{fault.code}_lines", line, str(fault))
+
+    def report(self, source: Source) -> None:
+        """Turn the counts into problems of the source."""
+        for code, (count, first, detail) in sorted(self.found.items()):
+            what, hint = _WORDS.get(code, ("could not be used", None))
+            lines = f"{count} of {self.lines} lines {what} (first: line {first}, {detail})"
+            source.report(code, self.path, lines, hint)
+
+
+_OTHERS = "The other lines were read."
+_WORDS = {
+    "not_json_lines": ("are not JSON", f"Harnesses mix standard error into logs. {_OTHERS}"),
+    "too_deep_lines": ("are nested too deeply", _OTHERS),
+    "wrong_shape_lines": ("do not fit the log's format", _OTHERS),
+    "mended_lines": ("were mended", "Nothing was lost; what is named was replaced."),
+}
+
+
+def tally(calls: Iterable[Call]) -> list[ToolCalls]:
+    """Count calls and failed calls by tool, in order of name."""
+    counts: dict[tuple[str, str | None], ToolCalls] = {}
+    for call in calls:
+        key = (call.name, call.server)
+        row = counts.setdefault(
+            key,
+            ToolCalls(name=call.name, server=call.server, kind=call.kind),  # type: ignore[arg-type]
+        )
+        row.count += 1
+        row.errors += call.failed is True
+    return sorted(counts.values(), key=lambda row: (row.server or "", row.name))
+
+
+def add_usage(total: Usage | None, part: Usage) -> Usage:
+    """Add token counts; a kind stays None only while no part knows it."""
+    if total is None:
+        total = Usage()
+    return Usage(
+        input_tokens=_plus(total.input_tokens, part.input_tokens),
+        output_tokens=_plus(total.output_tokens, part.output_tokens),
+        cache_creation_input_tokens=_plus(
+            total.cache_creation_input_tokens, part.cache_creation_input_tokens
+        ),
+        cache_read_input_tokens=_plus(total.cache_read_input_tokens, part.cache_read_input_tokens),
+    )
+
+
+def _plus(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
+
+
+def total_usage(by_model: dict[str, ModelUsage]) -> Usage | None:
+    """Sum the usage of all models; None when there is none."""
+    total: Usage | None = None
+    for part in by_model.values():
+        total = add_usage(total, part)
+    return total
+
+
+__all__ = [
+    "Breakdown",
+    "Call",
+    "LineFaults",
+    "Spending",
+    "Transcript",
+    "add_usage",
+    "tally",
+    "total_usage",
+]

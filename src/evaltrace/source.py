@@ -1,0 +1,290 @@
+"""The files of one directory, read and never written, never followed out of it.
+
+`Source` is how every reader opens files. It lists lazily, opens regular files only,
+follows a symbolic link only inside the boundary (the job directory), bounds what it
+reads, and turns whatever goes wrong into a Problem.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, TypeVar
+
+import msgspec
+
+from evaltrace.errors import Problem
+from evaltrace.jsontext import Malformed, decode
+from evaltrace.untrusted import clean, printable
+
+T = TypeVar("T")
+
+MAX_DOCUMENT = 256 * 2**20
+"""Bytes of a single JSON document that is read whole."""
+
+MAX_LINE = 16 * 2**20
+"""Bytes of one line of a JSONL file; a longer one is passed over and reported."""
+
+MAX_ENTRIES = 100_000
+"""Entries of one directory that are looked at."""
+
+_WHOLE = 8 * 2**20
+_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_RUNNING = "If the job is still running, aggregate again when it has finished."
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text file, or its head and tail: original length in bytes, and digest when cut."""
+
+    text: str
+    length: int
+    digest: str | None
+
+
+class Source:
+    """A directory below a boundary; `label` is how problems name it."""
+
+    def __init__(self, root: Path, *, boundary: Path | None = None, label: str = "") -> None:
+        self.root = root
+        self.label = label
+        self.problems: list[Problem] = []
+        self.boundary = os.path.realpath(boundary or root)
+        self._listings: dict[str, dict[str, str]] = {}
+
+    def report(self, code: str, path: str, message: str, hint: str | None = None) -> None:
+        """Add a problem about a path of this directory, once."""
+        name = clean(printable("/".join(part for part in (self.label, path) if part)))
+        problem = Problem(code=code, path=name, message=message, hint=hint)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def folders(self, path: str = "") -> list[str]:
+        """List the names of the directories in `path`, sorted."""
+        return sorted(name for name, kind in self._listing(path).items() if kind == "dir")
+
+    def files(self, path: str = "") -> list[str]:
+        """List the names of the regular files in `path`, sorted."""
+        return sorted(name for name, kind in self._listing(path).items() if kind == "file")
+
+    def has(self, path: str) -> bool:
+        """Tell whether a regular file lies at `path`."""
+        return self._kind(path) == "file"
+
+    def has_folder(self, path: str) -> bool:
+        """Tell whether a directory lies at `path`."""
+        return path == "" or self._kind(path) == "dir"
+
+    def walk(self, path: str, depth: int = 8) -> Iterator[str]:
+        """Give the paths of all regular files below `path`, in order, to a bounded depth."""
+        if not self.has_folder(path):
+            return
+        prefix = f"{path}/" if path else ""
+        yield from (prefix + name for name in self.files(path))
+        if depth > 0:
+            for name in self.folders(path):
+                yield from self.walk(prefix + name, depth - 1)
+
+    def size(self, path: str) -> int:
+        """Give the size of a file in bytes, 0 where there is none."""
+        try:
+            return os.stat(self.root / path).st_size if self.has(path) else 0
+        except OSError:
+            return 0
+
+    def read(self, path: str, limit: int = MAX_DOCUMENT) -> bytes | None:
+        """Read a whole file; None (and a problem) when it is unreadable or over the limit."""
+        with self._opened(path) as file:
+            if file is None:
+                return None
+            size = os.fstat(file.fileno()).st_size
+            if size > limit:
+                hint = "Cut the file down, or rely on the other sources of the trial."
+                self.report("too_large", path, f"{size} bytes; at most {limit} are read", hint)
+                return None
+            return file.read(limit)
+        return None
+
+    def read_text(self, path: str, limit: int) -> Text | None:
+        """Read a text of about `limit` bytes at most: all of it, or its head and its tail."""
+        with self._opened(path) as file:
+            if file is None:
+                return None
+            size = os.fstat(file.fileno()).st_size
+            if size <= limit:
+                data = file.read(limit)
+                return Text(_decoded(data), len(data), None)
+            return _head_and_tail(file, limit)
+        return None
+
+    def read_json(self, path: str, decoder: msgspec.json.Decoder[T]) -> T | None:
+        """Read one JSON document; None (and a problem) when it cannot be used."""
+        data = self.read(path)
+        if data is None:
+            return None
+        if not data.strip():
+            self.report("empty_json", path, "the file is empty", _RUNNING)
+            return None
+        try:
+            value, mended = decode(data, decoder)
+        except Malformed as fault:
+            code = "malformed_json" if fault.code == "not_json" else fault.code
+            self.report(code, path, str(fault), _RUNNING if code == "malformed_json" else None)
+            return None
+        if mended:
+            self.report("mended_json", path, f"read in spite of: {mended}")
+        return value
+
+    def lines(self, path: str) -> Iterator[tuple[int, memoryview | bytes]]:
+        """Give the numbered, non-blank lines of a file, without their line feeds."""
+        with self._opened(path) as file:
+            if file is None:
+                return
+            if os.fstat(file.fileno()).st_size <= _WHOLE:
+                yield from _split(file.read(_WHOLE * 2))
+            else:
+                yield from self._streamed(path, file)
+
+    def _streamed(self, path: str, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+        number = 0
+        while line := file.readline(MAX_LINE):
+            number += 1
+            if len(line) == MAX_LINE and not line.endswith(b"\n"):
+                length = len(line) + _skip_line(file)
+                hint = "The rest of the file was read; look at this line by hand."
+                self.report("line_too_long", path, f"line {number} has {length} bytes", hint)
+            elif line.strip():
+                yield number, line
+
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[BinaryIO | None]:
+        if not self.has(path):
+            yield None
+            return
+        try:
+            file = self._open(path)
+        except OSError as error:
+            self._unreadable(path, error)
+            yield None
+            return
+        with file:
+            before = os.fstat(file.fileno())
+            try:
+                yield file
+            except OSError as error:
+                self._unreadable(path, error)
+            after = os.fstat(file.fileno())
+            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                self.report("changed_while_read", path, "changed while it was read", _RUNNING)
+
+    def _open(self, path: str) -> BinaryIO:
+        # A link was checked by the listing; what it resolves to is opened, not the link.
+        file = open(os.path.realpath(self.root / path), "rb", opener=_open_regular)  # noqa: SIM115
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise OSError("not a regular file")
+        return file
+
+    def _kind(self, path: str) -> str | None:
+        parent, _, name = path.rpartition("/")
+        return self._listing(parent).get(name) if self.has_folder(parent) else None
+
+    def _listing(self, path: str) -> dict[str, str]:
+        if path not in self._listings:
+            self._listings[path] = self._scan(path) if self.has_folder(path) else {}
+        return self._listings[path]
+
+    def _scan(self, path: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        try:
+            with os.scandir(self.root / path) as entries:
+                for entry in entries:
+                    if len(found) >= MAX_ENTRIES:
+                        message = f"more than {MAX_ENTRIES} entries; the rest was not looked at"
+                        self.report("too_many_entries", path, message)
+                        break
+                    kind = self._kind_of(entry, path)
+                    if kind:
+                        found[entry.name] = kind
+        except OSError as error:
+            self._unreadable(path, error)
+        return found
+
+    def _kind_of(self, entry: os.DirEntry[str], parent: str) -> str | None:
+        try:
+            if entry.is_symlink():
+                return self._kind_of_link(entry, parent)
+            if entry.is_dir(follow_symlinks=False):
+                return "dir"
+            return "file" if entry.is_file(follow_symlinks=False) else None
+        except OSError as error:
+            self._unreadable(str(PurePosixPath(parent, entry.name)), error)
+            return None
+
+    def _kind_of_link(self, entry: os.DirEntry[str], parent: str) -> str | None:
+        path = str(PurePosixPath(parent, entry.name))
+        target = os.path.realpath(entry.path)
+        if not os.path.lexists(target) or os.path.islink(target):
+            self.report("broken_link", path, "symbolic link to nothing", "Restore its target.")
+            return None
+        if not (target + os.sep).startswith(self.boundary + os.sep):
+            hint = "Copy the target into the job directory if it belongs to the trial."
+            self.report("link_outside", path, "symbolic link out of the job; not followed", hint)
+            return None
+        if os.path.isdir(target):
+            # A link to a folder above it would be walked for ever.
+            inside = (os.path.realpath(self.root / parent) + os.sep).startswith(target + os.sep)
+            return None if inside else "dir"
+        return "file" if os.path.isfile(target) else None
+
+    def _unreadable(self, path: str, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        self.report("unreadable", path, reason, "Check the permissions and the disk.")
+
+
+def _open_regular(path: str, _flags: int) -> int:
+    return os.open(path, _OPEN)
+
+
+def _decoded(data: bytes) -> str:
+    return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+
+
+def _split(data: bytes) -> Iterator[tuple[int, memoryview]]:
+    # Slices of one buffer: a line that is skipped costs nothing.
+    view = memoryview(data)
+    start, number, end = 0, 0, len(data)
+    while start < end:
+        stop = data.find(b"\n", start)
+        stop = end if stop < 0 else stop
+        number += 1
+        if stop - start > 64 or data[start:stop].strip():
+            yield number, view[start:stop]
+        start = stop + 1
+
+
+def _skip_line(file: BinaryIO) -> int:
+    skipped = 0
+    while chunk := file.readline(2**20):
+        skipped += len(chunk)
+        if chunk.endswith(b"\n"):
+            break
+    return skipped
+
+
+def _head_and_tail(file: BinaryIO, limit: int) -> Text:
+    """Read head and tail, and the digest of the whole, in bounded memory."""
+    half = limit // 2
+    head = file.read(half)
+    hasher, tail, length = sha256(head), b"", len(head)
+    while chunk := file.read(2**20):
+        hasher.update(chunk)
+        length += len(chunk)
+        tail = (tail + chunk)[-half:]
+    cut = f"\n[... {length - len(head) - len(tail)} bytes cut ...]\n"
+    return Text(_decoded(head) + cut + _decoded(tail), length, f"sha256:{hasher.hexdigest()}")

@@ -1,0 +1,44 @@
+"""Time stamps as logs write them: ISO 8601 texts in, UTC texts and milliseconds out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def parse_time(stamp: str | None) -> datetime | None:
+    """Parse an ISO 8601 time; None when it is absent or not one. A naive time stays naive."""
+    if not stamp:
+        return None
+    try:
+        return datetime.fromisoformat(stamp)
+    except (ValueError, OverflowError):
+        return None
+
+
+def to_utc(stamp: str | None) -> str | None:
+    """Normalise a time to `YYYY-MM-DDTHH:MM:SS[.ffffff]Z`; a naive one keeps no zone."""
+    if stamp is not None and stamp.endswith("Z") and parse_time(stamp):
+        return stamp
+    time = parse_time(stamp)
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        return time.isoformat()
+    try:
+        return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except OverflowError:
+        return None
+
+
+def elapsed_ms(start: str | None, end: str | None) -> float | None:
+    """Give the milliseconds from one time to the other; None unless both have the same clock."""
+    first, last = parse_time(start), parse_time(end)
+    if first is None or last is None or (first.tzinfo is None) != (last.tzinfo is None):
+        return None
+    return round((last - first).total_seconds() * 1000, 3)
+
+
+def elapsed_s(start: str | None, end: str | None) -> float | None:
+    """Give the seconds from one time to the other; None unless both have the same clock."""
+    span = elapsed_ms(start, end)
+    return None if span is None else round(span / 1000, 6)
