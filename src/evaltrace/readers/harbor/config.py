@@ -1,0 +1,164 @@
+"""How a trial was configured, and which task it ran.
+
+The full dump in `result.json` comes first, then the locks, then the sparse `config.json`
+(0.17.1 and later leave defaults out of it). Source: Harbor format reference, section 2.3.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import PurePosixPath
+from typing import Any
+
+from evaltrace.readers.harbor.records import LockedTrial, TrialResult, dig, text
+from evaltrace.trace import Agent, AgentConfig, Task, Timeouts
+from evaltrace.untrusted import bounded
+
+_TEXT_LIMIT = 16_384
+_DEFAULTS: dict[str, Any] = {
+    "timeout_multiplier": 1.0,
+    "environment": {"type": "docker", "force_build": False, "delete": True},
+    "verifier": {"disable": False},
+}
+_NOT_CONFIG = {"n_concurrent", "concurrency_group"}
+
+
+def full_config(
+    result: TrialResult | None, lock: LockedTrial | None, sparse: dict[str, Any] | None
+) -> tuple[dict[str, Any], str]:
+    """Give the fullest configuration there is, and the name of the file it came from."""
+    if result and result.config:
+        return result.config, "result.json: config"
+    config = {key: value for key, value in (sparse or {}).items() if value is not None}
+    if lock is not None:
+        return {**config, **_of_lock(lock)}, "lock.json of the trial, then config.json"
+    if not config:
+        return {}, ""
+    for key, value in _DEFAULTS.items():
+        given = config.get(key)
+        config[key] = {**value, **given} if isinstance(given, dict) else (given or value)
+    return config, "config.json, Harbor's defaults filled in"
+
+
+def _of_lock(lock: LockedTrial) -> dict[str, Any]:
+    names = [name for name in lock.__struct_fields__ if name not in ("task", "skills")]
+    return {name: getattr(lock, name) for name in names if getattr(lock, name) is not None}
+
+
+def to_agent_config(
+    config: dict[str, Any], result: TrialResult | None, version_seen: str | None
+) -> AgentConfig:
+    """Turn a trial's configuration into the trace's; absent keys stay null."""
+    agent = _object(config.get("agent")) or {}
+    info = result.agent_info if result else None
+    told = info.version if info and info.version != "unknown" else None
+    kwargs = _object(agent.get("kwargs"))
+    return AgentConfig(
+        agent=Agent(
+            name=(info.name if info else None) or text(agent.get("name")),
+            version=told or version_seen or text(dig(kwargs, "version")),
+            import_path=text(agent.get("import_path")),
+            kwargs=kwargs,
+            env=_object(agent.get("env")),
+            skills=_list(agent.get("skills")),
+            mcp_servers=_list(agent.get("mcp_servers")),
+        ),
+        model=text(agent.get("model_name")) or _model_of(result),
+        timestamp=result.started_at if result else None,
+        timeouts=_timeouts(config),
+        environment=_object(config.get("environment")),
+        verifier=_object(config.get("verifier")),
+    )
+
+
+def _model_of(result: TrialResult | None) -> str | None:
+    model = result.agent_info.model_info if result and result.agent_info else None
+    if model is None or not model.name:
+        return None
+    return f"{model.provider}/{model.name}" if model.provider else model.name
+
+
+def _timeouts(config: dict[str, Any]) -> Timeouts | None:
+    if not config:
+        return None
+    return Timeouts(
+        agent_override_s=_seconds(config, "agent", "override_timeout_sec"),
+        agent_max_s=_seconds(config, "agent", "max_timeout_sec"),
+        agent_setup_override_s=_seconds(config, "agent", "override_setup_timeout_sec"),
+        verifier_override_s=_seconds(config, "verifier", "override_timeout_sec"),
+        verifier_max_s=_seconds(config, "verifier", "max_timeout_sec"),
+        multiplier=_seconds(config, "timeout_multiplier"),
+        agent_multiplier=_seconds(config, "agent_timeout_multiplier"),
+        agent_setup_multiplier=_seconds(config, "agent_setup_timeout_multiplier"),
+        verifier_multiplier=_seconds(config, "verifier_timeout_multiplier"),
+        environment_build_multiplier=_seconds(config, "environment_build_timeout_multiplier"),
+    )
+
+
+def _seconds(config: dict[str, Any], *keys: str) -> float | None:
+    value = dig(config, *keys)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def agent_digest(config: dict[str, Any]) -> str:
+    """Name an agent configuration, so that attempts with the same one are numbered together.
+
+    Defaults written out (null, empty, false) make no difference.
+    """
+    agent = _object(config.get("agent")) or {}
+    told = {key: value for key, value in agent.items() if value and key not in _NOT_CONFIG}
+    return sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def task_name(
+    result: TrialResult | None,
+    config: dict[str, Any],
+    lock: LockedTrial | None,
+    sparse: dict[str, Any] | None,
+    fallback: str,
+) -> str:
+    """Give the full task name (`org/name` or `name`); the folder's name is the last resort."""
+    if result and result.task_name:
+        return result.task_name
+    if lock and lock.task and lock.task.name:
+        return lock.task.name
+    task = config.get("task") or dig(sparse, "task")
+    path = text(dig(task, "path"))
+    return text(dig(task, "name")) or (PurePosixPath(path).name if path else "") or fallback
+
+
+def to_task(
+    name: str,
+    result: TrialResult | None,
+    config: dict[str, Any],
+    digest: str | None,
+    metadata: dict[str, Any] | None,
+) -> Task:
+    """Make the task record; category, difficulty and tags come from its `task.toml`."""
+    org, _, short = name.rpartition("/")
+    tags = dig(metadata, "tags")
+    return Task(
+        name=short or name,
+        org=org or None,
+        checksum=result.task_checksum if result else None,
+        digest=digest,
+        source=(result.source if result else None) or text(dig(config, "task", "source")),
+        category=text(dig(metadata, "category")),
+        difficulty=text(dig(metadata, "difficulty")),
+        tags=[str(tag) for tag in tags] if isinstance(tags, list) else None,
+    )
+
+
+def task_ref(result: TrialResult | None, config: dict[str, Any]) -> dict[str, Any] | None:
+    """Give what the task was resolved from: path, git commit or package."""
+    reference = (result.task_id if result else None) or _object(config.get("task"))
+    return bounded(reference, _TEXT_LIMIT) if reference else None
+
+
+def _object(value: Any) -> dict[str, Any] | None:
+    return bounded(value, _TEXT_LIMIT) if isinstance(value, dict) else None
+
+
+def _list(value: Any) -> list[Any] | None:
+    return bounded(value, _TEXT_LIMIT) if isinstance(value, list) else None

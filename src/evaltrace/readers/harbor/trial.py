@@ -1,0 +1,120 @@
+"""One Harbor trial: its small JSON files, what they say together, who it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from evaltrace.readers.harbor import config as configs
+from evaltrace.readers.harbor.job import Job, recorded_job_name
+from evaltrace.readers.harbor.records import (
+    OBJECT,
+    TRIAL_LOCK,
+    TRIAL_RESULT,
+    LockedTrial,
+    TrialResult,
+    dig,
+)
+from evaltrace.readers.harbor.version import Version, find_version
+from evaltrace.source import Source
+from evaltrace.trace import (
+    Input,
+)
+from evaltrace.untrusted import clean, printable
+
+
+@dataclass
+class TrialFiles:
+    """The JSON files of a trial, read; and what they say together."""
+
+    source: Source
+    job: Job | None
+    result: TrialResult | None
+    lock: LockedTrial | None
+    config: dict[str, Any]
+    config_from: str
+    task_name: str
+    name: str
+    job_name: str | None
+    job_id: str | None
+    result_unreadable: bool = False
+
+    @property
+    def task_digest(self) -> str | None:
+        """The digest of the task's content, from the trial's lock or the job's."""
+        own = self.lock.task.digest if self.lock and self.lock.task else None
+        return own or (self.job.digests.get(self.task_name) if self.job else None)
+
+    @property
+    def trace_id(self) -> str:
+        """An id that stays the same over re-aggregation, retries and moves."""
+        key = "\n".join(("harbor", self.job_id or self.job_name or "", self.name))
+        return f"{self.name}-{sha256(key.encode()).hexdigest()[:12]}"
+
+
+def open_trial(path: Path, job: Job | None, label: str) -> TrialFiles:
+    """Read the small JSON files of a trial directory."""
+    source = Source(path, boundary=job.path if job else path, label=label)
+    result = source.read_json("result.json", TRIAL_RESULT) if source.has("result.json") else None
+    lock = source.read_json("lock.json", TRIAL_LOCK) if source.has("lock.json") else None
+    needs_sparse = result is None or not result.config
+    sparse = None
+    if needs_sparse and source.has("config.json"):
+        sparse = source.read_json("config.json", OBJECT)
+    config, config_from = configs.full_config(result, lock, sparse)
+    recorded = dig(config, "job_id") or dig(sparse, "job_id")
+    folder_name = printable(path.name).encode("utf-8", "replace").decode()
+    return TrialFiles(
+        source=source,
+        job=job,
+        result=result,
+        lock=lock,
+        config=config,
+        config_from=config_from,
+        task_name=clean(configs.task_name(result, config, lock, sparse, folder_name)),
+        name=clean((result.trial_name if result else None) or _name(sparse) or folder_name),
+        job_name=clean(job.name) if job else recorded_job_name(config or sparse),
+        job_id=(job.id if job else None) or (recorded if isinstance(recorded, str) else None),
+        result_unreadable=result is None and source.has("result.json"),
+    )
+
+
+def _name(sparse: dict[str, Any] | None) -> str | None:
+    name = dig(sparse, "trial_name")
+    return name if isinstance(name, str) and name else None
+
+
+def find_trial_version(files: TrialFiles) -> Version:
+    """Find which Harbor ran a trial."""
+    job = files.job
+    return find_version(
+        files.source,
+        files.result,
+        locked=job.harbor_version if job else None,
+        job_config=job.config if job else None,
+        job_result=job.result if job else None,
+        has_job_log=job.has_log if job else None,
+    )
+
+
+def to_input(job: Job | None, first: TrialFiles | None, *, found: int, selected: int) -> Input:
+    """Make the job's row of the output's `inputs`; `first` is any trial of it, for the version."""
+    version = find_trial_version(first) if first else Version()
+    if job and job.harbor_version:
+        version = Version(exact=job.harbor_version, known_from="lock.json of the job")
+    planned = job.planned if job else None
+    stats = job.result.stats if job and job.result else None
+    return Input(
+        job_name=job.name if job else (first.job_name if first else None),
+        job_id=first.job_id if first else (job.id if job else None),
+        harness="harbor",
+        harness_version=version.label,
+        harness_version_from=version.known_from,
+        planned=planned,
+        found=found,
+        absent=None if planned is None else max(planned - found, 0),
+        selected=selected,
+        retries=stats.n_retries if stats else None,
+    )
