@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from evaltrace.untrusted import clean
+from evaltrace.untrusted import clean, printable
 
 T = TypeVar("T")
 
@@ -62,11 +62,21 @@ def _loads(text: str, mended: list[str]) -> Any:
     def constant(name: str) -> None:
         mended.append(name)
 
+    def parse(text: str) -> Any:
+        # strict=False: raw control characters within strings. parse_int: CPython refuses
+        # to convert more than 4,300 digits.
+        return json.loads(text, strict=False, parse_constant=constant, parse_int=_integer)
+
     try:
-        # parse_int: CPython refuses to convert more than 4,300 digits.
-        value = json.loads(text, parse_constant=constant, parse_int=_integer)
+        value = parse(text)
     except ValueError as error:
-        raise Malformed("not_json", str(error)) from None
+        if "\x1b" not in text:
+            raise Malformed("not_json", str(error)) from None
+        try:
+            value = parse(printable(text))
+        except ValueError:
+            raise Malformed("not_json", str(error)) from None
+        mended.append("terminal escapes")
     tidy, lone = _tidied(value)
     if lone:
         mended.append("lone surrogate")

@@ -36,6 +36,8 @@ MAX_ENTRIES = 100_000
 _WHOLE = 8 * 2**20
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _RUNNING = "If the job is still running, aggregate again when it has finished."
+_LEFT_OUT = "The file was left out; the trial's other files were read."
+_HINTS = {"malformed_json": _RUNNING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +136,11 @@ class Source:
             value, mended = decode(data, decoder)
         except Malformed as fault:
             code = "malformed_json" if fault.code == "not_json" else fault.code
-            self.report(code, path, str(fault), _RUNNING if code == "malformed_json" else None)
+            self.report(code, path, str(fault), _HINTS.get(code, _LEFT_OUT))
             return None
         if mended:
-            self.report("mended_json", path, f"read in spite of: {mended}")
+            hint = "The rest was read; what is named was replaced or left out."
+            self.report("mended_json", path, f"read in spite of: {mended}", hint)
         return value
 
     def lines(self, path: str) -> Iterator[tuple[int, memoryview | bytes]]:
@@ -206,7 +209,8 @@ class Source:
                 for entry in entries:
                     if len(found) >= MAX_ENTRIES:
                         message = f"more than {MAX_ENTRIES} entries; the rest was not looked at"
-                        self.report("too_many_entries", path, message)
+                        hint = "Name the jobs or trials below it one by one."
+                        self.report("too_many_entries", path, message, hint)
                         break
                     kind = self._kind_of(entry, path)
                     if kind:

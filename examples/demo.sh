@@ -1,0 +1,29 @@
+#!/bin/sh
+# The tour behind `make demo`: two sample jobs become traces, then questions.
+set -eu
+cd "$(dirname "$0")/.."
+
+run() {
+  printf '\n$ %s\n' "$*"
+  "$@"
+}
+
+run evaltrace aggregate examples/jobs/baseline --arm baseline
+run evaltrace aggregate examples/jobs/with-codesearch --arm codesearch
+
+baseline=artifacts/baseline-execution-traces-full.json
+codesearch=artifacts/codesearch-execution-traces-full.json
+question='.traces[] | {task: .task_id, status, tokens: .metrics.tokens.total, reward: .test_reward}'
+if command -v jq >/dev/null; then
+  printf "\n\$ jq -c '%s' %s\n" "$question" "$codesearch"
+  jq -c "$question" "$codesearch"
+else
+  printf '\n(jq is not installed; with it: jq -c %s %s)\n' "'$question'" "$codesearch"
+  run evaltrace show "$codesearch"
+fi
+
+first=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["traces"][0]["task_id"])' "$codesearch")
+run evaltrace show "$codesearch" "$first"
+run evaltrace validate "$baseline" "$codesearch"
+
+printf '\nThe traces are in\n  %s\n  %s\n' "$PWD/$baseline" "$PWD/$codesearch"

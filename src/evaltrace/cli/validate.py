@@ -1,0 +1,130 @@
+"""`evaltrace validate`: files of traces against the schemas."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import click
+
+from evaltrace.errors import UnreadablePath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Fault(TypedDict):
+    """What is wrong: in which file, in which of its documents, at which path of that."""
+
+    file: str
+    place: str | None
+    path: str | None
+    message: str
+
+
+@click.command()
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json prints one object with all errors.",
+)
+def validate(files: tuple[Path, ...], form: str) -> None:
+    """Check each FILE against the schemas; exit 1 when one has an error.
+
+    FILE is a file of traces, JSONL of traces, an array of traces, or one trace. Each
+    error is a line `FILE: PLACE PATH: message`; at most 100 are given for one trace.
+
+    \b
+    Example:
+      evaltrace validate traces.json
+      evaltrace validate runs/*.jsonl --format json | jq '.errors[].path'
+    """
+    import sys
+
+    checked = Check()
+    faults: list[Fault] = []
+    for file in files:
+        for fault in checked.faults(file):
+            if form == "text":
+                click.echo(_line(fault))
+            else:
+                faults.append(fault)
+    counts = {"files": len(files), "traces": checked.traces, "error_count": checked.errors}
+    if form == "json":
+        _print_json({"valid": checked.errors == 0, **counts, "errors": faults})
+    click.echo(_counts(**counts), err=True)
+    sys.exit(1 if checked.errors else 0)
+
+
+def _counts(files: int, traces: int, error_count: int) -> str:
+    from evaltrace.reports.quantities import counted
+
+    return (
+        f"{counted(error_count, 'error')} in {counted(traces, 'trace')} of {counted(files, 'file')}"
+    )
+
+
+class Check:
+    """Checks files one after the other and counts what it saw."""
+
+    def __init__(self) -> None:
+        self.traces = 0
+        self.errors = 0
+
+    def faults(self, file: Path) -> Iterator[Fault]:
+        """Give what is wrong with a file, as it is read."""
+        for place, path, message in self._faults(file):
+            self.errors += 1
+            yield Fault(file=str(file), place=place, path=path, message=message)
+
+    def _faults(self, file: Path) -> Iterator[tuple[str | None, str | None, str]]:
+        from evaltrace.files import read_documents
+
+        places: dict[str, str] = {}
+        try:
+            for place, kind, document in read_documents(file):
+                if kind == "malformed":
+                    yield place, None, document
+                    continue
+                self.traces += kind == "trace"
+                yield from ((place, path, text) for path, text in _violations(document, kind))
+                if kind == "trace":
+                    yield from _twice(document, place, places)
+        except UnreadablePath as error:
+            yield None, None, error.what
+
+
+def _violations(document: Any, kind: str) -> Iterator[tuple[str, str]]:
+    from evaltrace.schema import is_valid, violations
+
+    if not is_valid(document, kind):
+        for violation in violations(document, kind):
+            yield violation.path, violation.message
+
+
+def _twice(document: Any, place: str, places: dict[str, str]) -> Iterator[tuple[str, str, str]]:
+    trace_id = document.get("trace_id") if isinstance(document, dict) else None
+    if not isinstance(trace_id, str):
+        return
+    first = places.setdefault(trace_id, place)
+    if first != place:
+        yield place, "$.trace_id", f"the same id as {first}: {trace_id}"
+
+
+def _line(fault: Fault) -> str:
+    from evaltrace.reports.columns import line_of
+
+    place = " ".join(filter(None, (fault["place"], fault["path"])))
+    return line_of(": ".join(filter(None, (fault["file"], place, fault["message"]))))
+
+
+def _print_json(result: dict[str, Any]) -> None:
+    import json
+
+    click.echo(json.dumps(result, indent=2))

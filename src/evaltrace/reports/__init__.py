@@ -1,0 +1,1 @@
+"""Text out of traces and comparisons: nothing here prints."""

@@ -1,0 +1,301 @@
+"""Finding, choosing, ordering, numbering and writing: what `aggregate` promises."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from aggregated import aggregate, aggregate_bytes, by_task, codes
+from job_dirs import CODESEARCH, write_job
+
+from evaltrace.aggregate import (
+    Entry,
+    Options,
+    Record,
+    aggregate_jobs,
+    output_name,
+    plan_aggregation,
+    read_records,
+)
+from evaltrace.errors import NothingFound, StrictFailure, UnknownTask, UnreadablePath
+from evaltrace.schema import violations
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Path:
+    """Two arms: the same three tasks, twice each, the treatment with an MCP server."""
+    folder = tmp_path / "bench" / "jobs"
+    tasks = ["acme/add-flag", "fix-bug", {"task": "slow", "reward": 0.0}] * 2
+    write_job(folder, "baseline", tasks)
+    write_job(folder, "with-mcp", tasks, mcp_servers=[CODESEARCH])
+    return folder
+
+
+def ids(document: dict) -> list[str]:
+    return [trace["task_id"] for trace in document["traces"]]
+
+
+def test_path_may_be_a_trial_a_job_a_folder_of_jobs_or_a_tree(jobs: Path) -> None:
+    trial = next((jobs / "baseline").glob("fix-bug__*"))
+    assert ids(aggregate(trial)) == [trial.name]
+    assert len(ids(aggregate(jobs / "baseline"))) == 6
+    assert len(ids(aggregate(jobs))) == 12
+    assert ids(aggregate(jobs.parents[1])) == ids(aggregate(jobs))
+
+
+def test_a_trial_named_alone_keeps_its_identity(jobs: Path) -> None:
+    trial = next((jobs / "baseline").glob("slow__*"))
+    alone = aggregate(trial)["traces"][0]
+    within = next(t for t in aggregate(jobs)["traces"] if t["task_id"] == trial.name)
+    assert alone["trace_id"] == within["trace_id"]
+    assert alone["origin"] == within["origin"]
+
+
+def test_kinds_are_recognised_by_content_not_by_name(jobs: Path) -> None:
+    job = jobs / "baseline"
+    for number, trial in enumerate(sorted(job.glob("*__*"))):
+        trial.rename(job / f"renamed-{number}")
+    assert len(ids(aggregate(jobs.rename(jobs.parent / "anything")))) == 12
+
+
+def test_json_files_inside_a_trial_are_not_taken_for_trials(jobs: Path) -> None:
+    before = ids(aggregate(jobs))
+    trial = next((jobs / "baseline").glob("slow__*"))
+    inner = trial / "artifacts" / "app" / "nested"
+    inner.mkdir(parents=True)
+    for name in ("config.json", "result.json"):
+        shutil.copy(trial / name, inner / name)
+    assert ids(aggregate(jobs)) == before
+
+
+def test_a_foreign_config_json_is_no_job(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "config.json").write_text('{"tasks": [{"label": "build"}]}')
+    with pytest.raises(NothingFound) as failure:
+        plan_aggregation([tmp_path])
+    assert "job(s)" not in str(failure.value)
+
+
+def test_hidden_folders_are_left_out(jobs: Path) -> None:
+    sources = jobs / "baseline" / ".sources" / "1234"
+    sources.mkdir(parents=True)
+    shutil.copytree(next((jobs / "with-mcp").glob("slow__*")), sources / "slow__copy")
+    assert len(ids(aggregate(jobs))) == 12
+
+
+def test_same_bytes_in_any_order_of_arguments_and_any_place(jobs: Path, tmp_path: Path) -> None:
+    arms = [jobs / "baseline", jobs / "with-mcp"]
+    whole = aggregate_bytes(*arms)
+    assert aggregate_bytes(*reversed(arms)) == whole
+    assert aggregate_bytes(arms[1], arms[0], arms[1]) == whole
+    assert aggregate_bytes(jobs) == whole
+    moved = tmp_path / "elsewhere" / "deep"
+    shutil.copytree(jobs, moved)
+    assert aggregate_bytes(moved) == whole
+    assert str(tmp_path).encode() not in whole
+
+
+def test_same_bytes_whatever_the_engine_does_first(jobs: Path) -> None:
+    def backwards(read, entries):
+        records = {id(entry): read(entry) for entry in reversed(list(entries))}
+        return list(reversed(records.values()))
+
+    plan = plan_aggregation([jobs])
+    engine = [record.line for record in read_records(plan, map=backwards)]
+    serial = [record.line for record in read_records(plan_aggregation([jobs]))]
+    assert engine == serial
+
+
+def test_entries_can_be_sent_to_another_process(jobs: Path) -> None:
+    import pickle
+
+    plan = plan_aggregation([jobs])
+    assert pickle.loads(pickle.dumps(plan.entries)) == plan.entries
+
+
+def test_order_is_task_then_job_then_attempt(jobs: Path) -> None:
+    rows = [
+        (trace["task"]["name"], trace["origin"]["job_name"], trace["attempt"])
+        for trace in aggregate(jobs)["traces"]
+    ]
+    assert rows == sorted(rows)
+    assert [row[2] for row in rows if row[0] == "slow"] == [1, 2, 1, 2]
+
+
+def test_attempts_follow_start_time_within_task_and_configuration(tmp_path: Path) -> None:
+    early, late = datetime(2026, 1, 5, 9), datetime(2026, 1, 5, 11)  # noqa: DTZ001
+    specs = [
+        {"task": "t", "started": late, "suffix": "AAAAAAA"},
+        {"task": "t", "started": early, "suffix": "BBBBBBB"},
+        {"task": "t", "started": late, "suffix": "CCCCCCC", "mcp_servers": [CODESEARCH]},
+    ]
+    job = write_job(tmp_path, "job", specs)
+    rows = {trace["task_id"][-7:]: trace["attempt"] for trace in aggregate(job)["traces"]}
+    assert rows == {"BBBBBBB": 1, "AAAAAAA": 2, "CCCCCCC": 1}
+
+
+@pytest.mark.parametrize("pattern", ["add-flag", "acme/add-flag", "add-*", "acme/*"])
+def test_task_by_short_name_full_name_or_glob(jobs: Path, pattern: str) -> None:
+    document = aggregate(jobs, tasks=(pattern,))
+    assert {trace["task"]["name"] for trace in document["traces"]} == {"add-flag"}
+    assert len(document["traces"]) == 4
+    assert [row["selected"] for row in document["inputs"]] == [2, 2]
+    assert [row["found"] for row in document["inputs"]] == [6, 6]
+
+
+def test_task_by_trial_name(jobs: Path) -> None:
+    name = next((jobs / "baseline").glob("slow__*")).name
+    assert ids(aggregate(jobs, tasks=(name,))) == [name]
+
+
+def test_selection_does_not_renumber(jobs: Path) -> None:
+    chosen = aggregate(jobs, tasks=("slow",))["traces"]
+    whole = [t for t in aggregate(jobs)["traces"] if t["task"]["name"] == "slow"]
+    assert chosen == whole
+
+
+def test_unknown_task_names_the_nearest(jobs: Path) -> None:
+    with pytest.raises(UnknownTask, match="add-flag"):
+        aggregate(jobs, tasks=("add-flagg",))
+
+
+def test_nothing_found_says_what_was_there(tmp_path: Path) -> None:
+    write_job(tmp_path, "empty", [], plan=["one", "two"])
+    with pytest.raises(NothingFound, match=r"planned 2 trial"):
+        aggregate(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["missing", "file.txt", "nul\0byte"])
+def test_unreadable_path(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file.txt").write_text("x")
+    with pytest.raises(UnreadablePath) as failure:
+        aggregate(tmp_path / name)
+    assert failure.value.hint
+
+
+def test_a_copy_of_a_trial_counts_once_and_is_reported(jobs: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "backup" / "baseline"
+    shutil.copytree(jobs / "baseline", copy)
+    document = aggregate(jobs, copy)
+    assert len(ids(document)) == 12
+    assert codes(document) == {"duplicate_trial"}
+
+
+def test_arm_and_threshold(jobs: Path) -> None:
+    document = aggregate(jobs, arm="baseline", pass_threshold=0.0)
+    assert {trace["arm"] for trace in document["traces"]} == {"baseline"}
+    assert {trace["status"] for trace in document["traces"]} == {"pass"}
+
+
+def test_without_events_all_else_is_the_same(jobs: Path) -> None:
+    full, lean = aggregate(jobs), aggregate(jobs, events=False)
+    assert all(trace["events"] for trace in full["traces"])
+    for one, other in zip(full["traces"], lean["traces"], strict=True):
+        assert other["events"] is None
+        same = {"events", "sources", "truncated"}
+        assert {k: v for k, v in one.items() if k not in same} == {
+            k: v for k, v in other.items() if k not in same
+        }
+
+
+def test_planned_but_absent_trials_are_counted(tmp_path: Path) -> None:
+    job = write_job(tmp_path, "job", ["one", "two"], plan=["three", "four", "five"], finished=False)
+    row = aggregate(job)["inputs"][0]
+    assert (row["planned"], row["found"], row["absent"]) == (5, 2, 3)
+
+
+def test_jsonl_has_the_traces_of_the_json(jobs: Path) -> None:
+    lines = aggregate_bytes(jobs, form="jsonl").splitlines()
+    assert [json.loads(line) for line in lines] == aggregate(jobs)["traces"]
+
+
+def test_output_validates_and_is_one_trace_a_line(jobs: Path) -> None:
+    data = aggregate_bytes(jobs)
+    assert violations(json.loads(data), "traces") == []
+    lines = data.splitlines()
+    assert len(lines) == 1 + 12 + 1
+    assert all(json.loads(line.rstrip(b",")) for line in lines[1:-1])
+
+
+def test_strict_ends_at_the_first_problem(jobs: Path) -> None:
+    (next((jobs / "baseline").glob("slow__*")) / "result.json").write_text("")
+    with pytest.raises(StrictFailure, match="empty_json"):
+        aggregate(jobs, strict=True)
+
+
+def test_a_trace_that_does_not_validate_is_reported_and_kept_out(
+    jobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No input makes an invalid trace, so a reader that does is put in for one.
+    from evaltrace.readers import harbor
+
+    real = harbor.read_trace
+
+    def wrong(files, **options):
+        trace = real(files, **options)
+        if files.task_name == "slow":
+            trace.status = "unheard-of"
+        return trace
+
+    monkeypatch.setattr(harbor, "read_trace", wrong)
+    document = aggregate(jobs)
+    assert set(by_task(document)) == {"add-flag", "fix-bug"}
+    problems = [row for row in document["problems"] if row["code"] == "invalid_trace"]
+    assert len(problems) == 4
+    assert "status" in problems[0]["message"]
+
+
+def test_a_reader_that_fails_costs_its_own_trial_only(
+    jobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evaltrace.readers import harbor
+
+    real = harbor.read_trace
+
+    def failing(files, **options):
+        if files.task_name == "slow":
+            raise ZeroDivisionError("unforeseen")
+        return real(files, **options)
+
+    monkeypatch.setattr(harbor, "read_trace", failing)
+    document = aggregate(jobs)
+    assert len(document["traces"]) == 8
+    assert codes(document) == {"reader_failed"}
+    assert all("unforeseen" in row["message"] for row in document["problems"])
+
+
+def test_aggregate_jobs_writes_the_file_and_sums_up(jobs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    summary = aggregate_jobs([jobs], out)
+    assert summary.statuses == {"pass": 8, "fail": 4}
+    assert (summary.planned, summary.found, summary.traces) == (12, 12, 12)
+    assert summary.mean_reward == pytest.approx(8 / 12)
+    assert out.read_bytes() == aggregate_bytes(jobs)
+
+
+def test_default_name_is_the_arm_else_the_job_else_the_paths(jobs: Path) -> None:
+    both = plan_aggregation([jobs])
+    one = plan_aggregation([jobs / "baseline"])
+    assert output_name(both, [jobs], "my arm") == "my-arm"
+    assert output_name(one, [jobs / "baseline"], None) == "baseline"
+    assert output_name(both, [jobs], None) == "jobs"
+    assert output_name(both, [jobs / "baseline", jobs / "with-mcp"], None) == "baseline+with-mcp"
+    assert output_name(both, [jobs], "../../etc/passwd") == "etc-passwd"
+
+
+def test_options_reach_the_engine(jobs: Path) -> None:
+    seen: list[Entry] = []
+
+    def engine(read, entries):
+        for entry in entries:
+            seen.append(entry)
+            record: Record = read(entry)
+            assert record.trace is not None
+            assert record.trace.events is None
+            yield record
+
+    plan = plan_aggregation([jobs], Options(events=False))
+    assert len(list(read_records(plan, Options(events=False), engine))) == len(seen) == 12

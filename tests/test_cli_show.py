@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from io import BytesIO
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from evaltrace.cli import main
+from evaltrace.files import write_jsonl
+from evaltrace.reports.terminal import render_table, render_trace
+from evaltrace.trace import Task, Trace
+from traces import minimal_trace
+
+TRACES = [
+    minimal_trace(
+        trace_id=f"id-{number}",
+        task_id=f"tidy-up__{number}",
+        task=Task(name="tidy-up", org="acme"),
+        attempt=number,
+    )
+    for number in (1, 2, 3)
+] + [minimal_trace(trace_id="id-9", task_id="bake__9", task=Task(name="bake"))]
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return saved(tmp_path, TRACES)
+
+
+def saved(folder: Path, traces: list[Trace]) -> Path:
+    out = BytesIO()
+    write_jsonl(out, map(msgspec.json.encode, traces))
+    path = folder / "traces.jsonl"
+    path.write_bytes(out.getvalue())
+    return path
+
+
+def test_a_file_is_shown_as_a_table_of_80_columns_when_piped(file: Path) -> None:
+    result = run("show", file)
+    assert result.exit_code == 0
+    assert result.stdout == render_table(TRACES, 80)
+
+
+@pytest.mark.parametrize("name", ["bake__9", "id-9", "bake", "b*"])
+def test_a_task_is_found_by_any_of_its_names(file: Path, name: str) -> None:
+    assert run("show", file, name).stdout == render_trace(TRACES[3], 80)
+
+
+@pytest.mark.parametrize("name", ["tidy-up", "acme/tidy-up", "acme/*", "tidy-up__?"])
+def test_a_few_matches_are_shown_one_after_the_other(file: Path, name: str) -> None:
+    assert run("show", file, name).stdout == "\n".join(render_trace(t, 80) for t in TRACES[:3])
+
+
+def test_many_matches_are_a_table_and_advice(file: Path) -> None:
+    output = run("show", file, "*").stdout
+    assert output.startswith(render_table(TRACES, 80) + "\n")
+    assert output.endswith("by its task id to see it in full.\n")
+
+
+def test_a_task_whose_name_is_a_pattern_is_found_by_it(tmp_path: Path) -> None:
+    odd = minimal_trace(task_id="solve[1]__a")
+    assert run("show", saved(tmp_path, [odd]), "solve[1]__a").stdout == render_trace(odd)
+
+
+@pytest.mark.parametrize(
+    ("task", "nearest"), [("tidy-pu", "tidy-up,"), ("BAK", "bake, bake__9"), ("e__9*8", "bake__9")]
+)
+def test_an_unknown_task_names_the_nearest(file: Path, task: str, nearest: str) -> None:
+    result = run("show", file, task)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith(f'Error: No trace matches "{task}": ')
+    assert f"Nearest: {nearest}" in result.stderr
+
+
+def test_an_unknown_task_like_no_other_still_gets_advice(file: Path) -> None:
+    assert "all traces of the file are listed" in run("show", file, "zzzzzz").stderr
+
+
+@pytest.mark.parametrize(("task", "shown"), [((), TRACES), (("tidy-up",), TRACES[:3])])
+def test_json_is_whole_traces_one_a_line(
+    file: Path, task: tuple[str, ...], shown: list[Trace]
+) -> None:
+    lines = run("show", file, *task, "--format", "json").stdout.splitlines()
+    assert [json.loads(line) for line in lines] == [msgspec.to_builtins(t) for t in shown]
+
+
+def test_the_width_can_be_chosen(tmp_path: Path) -> None:
+    long = minimal_trace(task_instruction="word " * 60, task_id="a-long-name" * 9)
+    file = saved(tmp_path, [long])
+    assert run("show", file, "--width", "120").stdout == render_table([long], 120)
+    assert run("show", file, "tidy-up", "--width", "50").stdout == render_trace(long, 50)
+    assert run("show", file, "--width", "10").exit_code == 2
+
+
+def test_colour_is_for_terminals_unless_it_is_refused(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown(terminal: bool) -> str:
+        arguments = ["show", str(file), "bake"]
+        return CliRunner().invoke(main, arguments, color=terminal).stdout
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert shown(True) == render_trace(TRACES[3], colour=True)
+    assert shown(False) == render_trace(TRACES[3])
+    monkeypatch.setenv("NO_COLOR", "")
+    assert "\x1b" in shown(True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert shown(True) == render_trace(TRACES[3])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "Cannot read"), (b"{}", "Not a file of traces")]
+)
+def test_a_file_of_nothing_useful_is_one_line_of_error_and_advice(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    path = tmp_path / "odd.json"
+    if content is not None:
+        path.write_bytes(content)
+    result = run("show", path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {message}")
+    assert "Traceback" not in result.stderr
+
+
+def test_an_error_cannot_drive_the_terminal(tmp_path: Path) -> None:
+    shown = run("show", tmp_path / "\x1b]0;title\x07name").stderr
+    assert "\x1b" not in shown
+    assert "name" in shown
+
+
+# --- the group
+
+
+@pytest.mark.parametrize("command", [(), ("show",), ("validate",), ("schema",)])
+def test_help_has_an_example(command: tuple[str, ...]) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert "Example:\n    evaltrace " in result.stdout
+
+
+def test_help_lists_every_command() -> None:
+    listed = run("--help").stdout.partition("Commands:\n")[2]
+    names = [line.split()[0] for line in listed.splitlines()]
+    assert names == ["aggregate", "show", "validate", "schema"]
+
+
+@pytest.mark.parametrize("name", ["show", "validate", "schema"])
+def test_the_listed_help_is_that_of_the_command(name: str) -> None:
+    assert main.get_command(None, name).name == name  # type: ignore[arg-type, union-attr]
+
+
+def test_an_unknown_command_is_wrong_usage() -> None:
+    result = run("compile")
+    assert result.exit_code == 2
+    assert "No such command 'compile'" in result.stderr
+
+
+# Unbuffered, output fails at another moment than for users.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+ENVIRONMENT["PYTHONPATH"] = os.pathsep.join(sys.path)
+
+
+def evaltrace(*arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "evaltrace", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT | environment,
+    )
+
+
+def test_help_loads_no_command() -> None:
+    script = (
+        "import sys; from evaltrace.cli import main; main(['--help'], standalone_mode=False);"
+        "print(sorted(m for m in sys.modules if m.startswith('evaltrace.')"
+        " or m in ('msgspec', 'tabulate', 'jsonschema', 'importlib.metadata')))"
+    )
+    output = subprocess.check_output([sys.executable, "-c", script], env=ENVIRONMENT, text=True)
+    loaded = output.splitlines()[-1]
+    assert loaded == "['evaltrace.cli', 'evaltrace.errors', 'evaltrace.untrusted']"
+
+
+def test_a_shell_gets_its_completion() -> None:
+    script, _ = evaltrace(_EVALTRACE_COMPLETE="bash_source").communicate()
+    assert b"complete -o nosort -F _evaltrace_completion evaltrace" in script
+    words = {"COMP_WORDS": "evaltrace sh", "COMP_CWORD": "1"}
+    names, _ = evaltrace(_EVALTRACE_COMPLETE="bash_complete", **words).communicate()
+    assert names.split() == [b"plain,show"]
+
+
+def test_a_reader_that_stops_early_is_no_error(tmp_path: Path) -> None:
+    file = saved(tmp_path, [minimal_trace(test_output="x" * 100_000)] * 20)
+    program = evaltrace("show", str(file), "--format", "json")
+    assert program.stdout is not None
+    assert program.stderr is not None
+    program.stdout.read(10)
+    program.stdout.close()
+    assert program.stderr.read() == b""
+    program.stderr.close()
+    assert program.wait() == 141
+
+
+def test_a_reader_that_is_gone_is_no_error(file: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, "-m", "evaltrace", "show", str(file)],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+        check=False,
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
+def test_an_interrupt_is_a_line_and_no_traceback(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    program = evaltrace("show", str(pipe))
+    with pipe.open("wb"):  # returns when the program reads
+        time.sleep(0.1)
+        program.send_signal(signal.SIGINT)
+        output, errors = program.communicate(timeout=20)
+    assert (output, errors) == (b"", b"Interrupted; nothing was written.\n")
+    assert program.returncode == 130
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_is_a_line_and_no_traceback(file: Path) -> None:
+    command = [sys.executable, "-m", "evaltrace", "show", str(file)]
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False
+        )
+    assert ended.returncode == 1
+    assert ended.stderr == b"Error: [Errno 28] No space left on device\n"
+
+
+def test_a_terminal_of_another_encoding_gets_what_it_can_show(tmp_path: Path) -> None:
+    file = saved(tmp_path, [minimal_trace(task_id="整理")])
+    program = evaltrace("show", str(file), "*", PYTHONIOENCODING="latin-1")
+    output, errors = program.communicate()
+    assert errors == b""
+    assert output.startswith(b"PASS  ??\n")
