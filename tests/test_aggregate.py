@@ -8,9 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from aggregated import aggregate, aggregate_bytes, by_task, codes
-from job_dirs import CODESEARCH, write_job
 
+from aggregated import aggregate, aggregate_bytes, by_task, codes
 from evaltrace.aggregate import (
     Entry,
     Options,
@@ -22,6 +21,7 @@ from evaltrace.aggregate import (
 )
 from evaltrace.errors import NothingFound, StrictFailure, UnknownTask, UnreadablePath
 from evaltrace.schema import violations
+from job_dirs import CODESEARCH, write_job
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ SRC = ROOT / "src" / "evaltrace"
 RUNNERS = ROOT / "runners"
 
 ROWS = (
-    {"errors", "untrusted", "jsontext", "times", "stats"},
+    {"errors", "untrusted", "jsontext", "times", "version", "stats"},
     {"trace", "source", "pricing"},
     {"schema", "redact", "failures", "patches", "summary", "measures"},
     {"agentlogs", "record", "files", "store", "migrations"},
@@ -44,7 +44,7 @@ HEAVY = {
 }  # fmt: skip
 """Packages that may be loaded by the function that needs them, and by nothing else."""
 
-CLI_MAY_LOAD = {"errors", "untrusted"}
+CLI_MAY_LOAD = {"errors", "untrusted", "version"}
 """Units that a command may load before it is called: leaves that cost nothing."""
 
 FORBIDDEN = {"manager", "helper", "helpers", "util", "utils", "base", "common"}

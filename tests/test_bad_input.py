@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from aggregated import aggregate, by_task
 from job_dirs import write_job
 
@@ -140,7 +141,7 @@ def test_no_permission(job: Path, clean: dict[str, Any], name: str, tmp_path: Pa
     out = tmp_path / "out.json"
     command = [sys.executable, "-m", "evaltrace", "aggregate", str(job), "-o", str(out), "-q"]
     try:
-        subprocess.run(command, check=True, preexec_fn=_without_override)  # noqa: PLW1509
+        subprocess.run(command, check=True, preexec_fn=_without_override)
     finally:
         locked.chmod(mode)
     after = json.loads(out.read_text())
@@ -273,7 +274,9 @@ def test_odd_but_good_lines_change_no_count(job: Path, clean: dict[str, Any], na
 
 
 def test_lone_surrogate_in_a_kept_text_becomes_a_replacement_character(job: Path) -> None:
-    edit_log(job, lambda lines: [line.replace(b'"text": "', b'"text": "\\ud83d ', 1) for line in lines])
+    edit_log(
+        job, lambda lines: [line.replace(b'"text": "', b'"text": "\\ud83d ', 1) for line in lines]
+    )
     document = aggregate(job)
     assert "\ufffd" in json.dumps(by_task(document)["bad"], ensure_ascii=False)
 
@@ -307,7 +310,9 @@ def test_deep_but_readable_tool_input_stays_within_bounds(job: Path) -> None:
     deep = b'{"a":' * 300 + b"1" + b"}" * 300
     edit_log(
         job,
-        lambda lines: [line.replace(b'"input": {', b'"input": {"n":%s,' % deep, 1) for line in lines],
+        lambda lines: [
+            line.replace(b'"input": {', b'"input": {"n":%s,' % deep, 1) for line in lines
+        ],
     )
     document = aggregate(job)
     kept = json.dumps(by_task(document)["bad"]["events"])

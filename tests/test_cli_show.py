@@ -191,7 +191,8 @@ def test_help_loads_no_command() -> None:
     )
     output = subprocess.check_output([sys.executable, "-c", script], env=ENVIRONMENT, text=True)
     loaded = output.splitlines()[-1]
-    assert loaded == "['evaltrace.cli', 'evaltrace.errors', 'evaltrace.untrusted']"
+    units = ["evaltrace.cli", "evaltrace.errors", "evaltrace.untrusted", "evaltrace.version"]
+    assert loaded == str(units)
 
 
 def test_a_shell_gets_its_completion() -> None:

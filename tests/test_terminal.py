@@ -180,7 +180,7 @@ def test_long_texts_and_lists_say_how_much_more_there_is() -> None:
     assert "failed: test_9\n             ... 3 more failed tests" in text
     assert "11 changed · +11 -0 · from reconstructed, may be incomplete" in text
     assert "src/9.py modified +1 -?\n             ... 1 more file\n" in text
-    assert "too_large a/2: big\n             ... 2 more problems" in text
+    assert "too_large in a/2\n             big\n             ... 2 more problems" in text
 
 
 def test_an_indented_answer_keeps_its_indentation() -> None:
@@ -318,7 +318,7 @@ def test_a_summary_line_gives_every_number_its_denominator() -> None:
 def test_a_summary_of_nothing_knows_nothing() -> None:
     summary = Tally().summary()
     assert "mean reward  unknown over 0 valid of 0" in render_summary(summary)
-    assert "tokens       unknown in 0 of 0 traces" in render_summary(summary)
+    assert "tokens       unknown\n" in render_summary(summary)
     assert "0 traces, mean reward unknown over 0 valid of 0" in render_summary_line(summary)
 
 

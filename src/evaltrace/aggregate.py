@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import importlib.metadata
 import os
 import re
 from builtins import map as serial_map
@@ -32,6 +31,7 @@ from evaltrace.summary import Summary, Tally
 from evaltrace.times import parse_time
 from evaltrace.trace import Input, Tool, Trace
 from evaltrace.untrusted import bounded
+from evaltrace.version import __version__
 
 _UNLIMITED = 2**40
 
@@ -245,7 +245,7 @@ def _invalid(entry: Entry, document: object) -> Problem:
 
 def tool() -> Tool:
     """Name this program and its version, as outputs record it."""
-    return Tool(name="evaltrace", version=importlib.metadata.version("evaltrace"))
+    return Tool(name="evaltrace", version=__version__)
 
 
 def _job(folder: JobFolder, problems: list[Problem]) -> Job | None:

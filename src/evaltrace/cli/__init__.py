@@ -12,6 +12,7 @@ import click
 
 from evaltrace.errors import EvaltraceError
 from evaltrace.untrusted import printable
+from evaltrace.version import __version__
 
 _COMMANDS = {
     "aggregate": (
@@ -87,7 +88,7 @@ def _discard_output() -> None:
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="evaltrace", message="%(prog)s %(version)s")
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def main() -> None:
     """Turn agent benchmark job directories into validated traces, and look at them.
 

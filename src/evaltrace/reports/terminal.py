@@ -188,13 +188,16 @@ def _test_paragraphs(tests: Tests | None) -> list[list[str]]:
 def _error_paragraphs(error: TraceError) -> list[list[str]]:
     phase = [f"in {error.phase}"] if error.phase else []
     counts = "reward counts" if error.reward_valid else "reward does not count"
-    message = [[line] for line in lines_of(error.message)] if error.message else []
+    # What the agent's log said comes before the harness's wrapping of it.
+    told = next((row.text for row in error.evidence if row.text), None) or error.message
+    message = [[line] for line in lines_of(told)] if told else []
     return [[error.type, error.cause, *phase, counts], *message]
 
 
 def _problem_paragraphs(trace: Trace) -> list[list[str]]:
-    lines = [f"{p.code} {p.path}: {p.message}" for p in trace.problems]
-    return [[str(len(lines))], *([line] for line in lines[:3]), _rest(lines[3:], "problem")]
+    shown = [row for p in trace.problems[:3] for row in ([f"{p.code} in {p.path}"], [p.message])]
+    rest = [problem.code for problem in trace.problems[3:]]
+    return [[str(len(trace.problems))], *shown, _rest(rest, "problem")]
 
 
 def _text(text: str | None) -> list[list[str]]:
@@ -213,7 +216,8 @@ def render_table(traces: Iterable[Trace], width: int = 80) -> str:
     rows = [_cells(trace) for trace in traces]
     if not rows:
         return "no traces\n"
-    names = [name for name in rows[0] if name != "arm" or any(row["arm"] != "-" for row in rows)]
+    # A single arm tells the rows nothing apart.
+    names = [name for name in rows[0] if name != "arm" or len({row["arm"] for row in rows}) > 1]
     names, room = _fitting(names, rows, max(width, MIN_WIDTH))
     # Tabulate counts characters, or columns where another package happens to be installed.
     widened = Widened()
@@ -320,5 +324,7 @@ def _mean(summary: Summary) -> str:
 
 
 def _known(total: Total, written: Callable[[float | None], str], summary: Summary) -> str:
-    amount = UNKNOWN if total.amount is None else written(total.amount)
+    if total.amount is None:
+        return UNKNOWN
+    amount = written(total.amount)
     return f"{amount} in {total.traces:,} of {counted(summary.traces, 'trace')}"

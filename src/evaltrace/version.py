@@ -1,0 +1,3 @@
+"""The version of evaltrace, as outputs and `--version` state it."""
+
+__version__ = "0.1.0"
