@@ -146,12 +146,13 @@ def write_jsonl(out: BinaryIO, traces: Iterable[bytes]) -> int:
     return written
 
 
-def read_traces(path: Path) -> Iterator[Trace]:
+def read_traces(path: str | Path) -> Iterator[Trace]:
     """Read the traces of a file: a file of traces, JSONL, an array, or one trace.
 
     Files as evaltrace writes them are read in the memory of one trace. Raises
     UnreadablePath, and NotATraceFile at the first thing that is no trace.
     """
+    path = Path(path)
     for piece in _read_pieces(path):
         if piece.form == "fault":
             raise _no_trace_file(path, piece.place, piece.text.decode())

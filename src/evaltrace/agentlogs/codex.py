@@ -1,7 +1,8 @@
 """Codex: `codex exec --json` output (`codex.txt`) and the rollout files of its sessions.
 
 The rollouts have times, models and subagents; `codex.txt` has the ending, and the server
-of each MCP call. Either may be missing. Rules: Harbor format reference, section 4.2.
+of each MCP call. Either may be missing: a trajectory that the harness made of rollouts it
+did not keep stands in for them. Rules: Harbor format reference, section 4.2.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from evaltrace.agentlogs import atif
 from evaltrace.agentlogs.codex_lines import (
     EXEC,
     Counts,
@@ -161,11 +163,15 @@ def read(
         run.take(line, number)
     rollouts = Rollouts(Transcript(prefix=prefix, keep_events=keep_events))
     rollouts.read(source, paths)
-    transcript = rollouts.transcript if rollouts.lines else run.transcript
-    events = _join(folder, "sessions") if rollouts.lines else stream
+    fuller: Transcript | None = rollouts.transcript
+    events = _join(folder, "sessions")
+    if not rollouts.lines:
+        fuller, events = _of_trajectory(source, folder, run.transcript)
+    transcript = fuller or run.transcript
+    events = events if fuller else stream
     transcript.sources["events"] = events
     transcript.sources["tools"] = f"{events}: each call id once"
-    if rollouts.lines and run.lines:
+    if fuller and run.lines:
         _add_servers(transcript, run.transcript)
         transcript.breakdown = run.transcript.breakdown
         transcript.sources["tools"] += f", and the server of MCP calls from {stream}"
@@ -174,6 +180,15 @@ def read(
     for name in _CONFIGS:
         _read_config(source, _join(folder, name), transcript)
     return transcript
+
+
+def _of_trajectory(source: Source, folder: str, run: Transcript) -> tuple[Transcript | None, str]:
+    """Read the trajectory that was made of the rollouts, unless it knows less than the run."""
+    path = _join(folder, "trajectory.json")
+    trajectory = atif.read(source, folder, prefix=run.prefix, keep_events=run.keep_events)
+    if trajectory is None or len(trajectory.calls) < len(run.calls):
+        return None, path
+    return trajectory, path
 
 
 def _join(folder: str, name: str) -> str:
@@ -219,8 +234,9 @@ def _set_usage(transcript: Transcript, run: _Exec, rollouts: Rollouts, events: s
     if rollouts.transcript.usage is not None:
         transcript.sources["usage"] = f"{events}: last total_token_usage of each session"
         return
-    transcript.usage, rule = run.usage()
-    if transcript.usage is not None:
+    usage, rule = run.usage()
+    if usage is not None:
+        transcript.usage = usage
         transcript.sources["usage"] = f"{run.path}: {rule}"
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from evaltrace.errors import Problem, UnreadablePath
 from evaltrace.readers import harbor
@@ -52,12 +53,11 @@ def find_jobs(paths: Iterable[Path]) -> Walk:
     for path in paths:
         root = _checked(path)
         source = Source(root, label=root.name)
-        if _kind(source) is None:
-            _visit(source, None, walk, _MAX_DEPTH)
-        elif _kind(source)[1] == "trial":  # type: ignore[index]
-            _add_single(root, walk)
+        found = _recognise(source)
+        if found and found.kind == "trial":
+            _add_trial(root, found.reader, walk)
         else:
-            _visit(source, _kind(source), walk, _MAX_DEPTH)
+            _add_children(source, _children(source), found, walk)
     return walk
 
 
@@ -78,55 +78,67 @@ def _checked(path: Path) -> Path:
     return root
 
 
-def _kind(source: Source) -> tuple[str, harbor.FolderKind] | None:
+class _Recognised(NamedTuple):
+    reader: str
+    kind: harbor.FolderKind
+
+
+_Children = list[tuple[Source, _Recognised | None]]
+
+
+def _recognise(source: Source) -> _Recognised | None:
     for name, reader in READERS.items():
         kind = reader.recognise(source)
         if kind is not None:
-            return name, kind
+            return _Recognised(name, kind)
     return None
 
 
-def _visit(
-    source: Source, found: tuple[str, harbor.FolderKind] | None, walk: Walk, depth: int
+def _children(source: Source) -> _Children:
+    names = [name for name in source.folders() if name[0] != "." and name not in _SKIPPED]
+    boundary = Path(source.boundary)
+    folders = [
+        Source(source.root / name, boundary=boundary, label=f"{source.label}/{name}")
+        for name in names
+    ]
+    return [(folder, _recognise(folder)) for folder in folders]
+
+
+def _add_children(
+    source: Source, children: _Children, found: _Recognised | None, walk: Walk, depth: int = 0
 ) -> None:
-    trials: dict[str, set[Path]] = {}
-    others: list[tuple[Source, tuple[str, harbor.FolderKind] | None]] = []
-    for name in source.folders():
-        if name.startswith(".") or name in _SKIPPED:
-            continue
-        child = Source(
-            source.root / name, boundary=Path(source.boundary), label=f"{source.label}/{name}"
-        )
-        kind = _kind(child)
-        if kind and kind[1] == "trial":
-            trials.setdefault(kind[0], set()).add(Path(os.path.realpath(child.root)))
-        else:
-            others.append((child, kind))
-    if found and not trials:
-        trials[found[0]] = set()
+    """Add a folder's trials as a job, then look into its other folders."""
+    trials: dict[str, set[Path]] = {found.reader: set()} if found else {}
+    for child, kind in children:
+        if kind and kind.kind == "trial":
+            trials.setdefault(kind.reader, set()).add(Path(os.path.realpath(child.root)))
     for reader, paths in trials.items():
+        # A trial without siblings and without job files around it lies on its own.
         alone = found is None and len(paths) == 1
         key = next(iter(paths)) if alone else source.root
         walk.add(key, JobFolder(reader, None if alone else source.root, paths))
     _keep_problems(source, bool(trials), walk)
-    for child, kind in others if depth > 0 else ():
-        _visit(child, kind, walk, depth - 1)
+    others = [(child, kind) for child, kind in children if not kind or kind.kind == "job"]
+    if depth == _MAX_DEPTH and others:
+        source.report("nested_too_deeply", "", "not looked into", "Name the jobs in it directly.")
+        _keep_problems(source, bool(trials), walk)
+        return
+    for child, kind in others:
+        _add_children(child, _children(child), kind, walk, depth + 1)
 
 
-def _add_single(trial: Path, walk: Walk) -> None:
+def _add_trial(trial: Path, reader: str, walk: Walk) -> None:
     """Add a trial that was named itself; a job around it lends its plan and its version."""
-    parent = Walk()
     above = Source(trial.parent, label=trial.parent.name)
-    _visit(above, _kind(above), parent, 0)
-    reader = next(name for name, _ in [_kind(Source(trial)) or ("harbor", "trial")])
-    folder = parent.folders.get(trial.parent)
-    if folder is not None and trial in folder.trials:
-        walk.add(trial.parent, JobFolder(reader, trial.parent, {trial}))
-    else:
-        walk.add(trial, JobFolder(reader, None, {trial}))
+    found = _recognise(above)
+    siblings = sum(kind is not None and kind.kind == "trial" for _, kind in _children(above))
+    in_job = found is not None or siblings > 1
+    key = trial.parent if in_job else trial
+    walk.add(key, JobFolder(reader, trial.parent if in_job else None, {trial}))
 
 
 def _keep_problems(source: Source, is_job: bool, walk: Walk) -> None:
     # A job's problems are named from the job on, wherever the walk started.
     start = len(source.label) - len(source.root.name) if is_job else 0
-    walk.problems += [replace(problem, path=problem.path[start:]) for problem in source.problems]
+    kept = [replace(problem, path=problem.path[start:]) for problem in source.problems]
+    walk.problems += [problem for problem in kept if problem not in walk.problems]
