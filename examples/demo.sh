@@ -22,8 +22,7 @@ else
   run evaltrace show "$codesearch"
 fi
 
-first=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["traces"][0]["task_id"])' "$codesearch")
-run evaltrace show "$codesearch" "$first"
+run evaltrace show "$codesearch" crawler-off-by-one__zEcBrJp
 run evaltrace validate "$baseline" "$codesearch"
 
 printf '\nThe traces are in\n  %s\n  %s\n' "$PWD/$baseline" "$PWD/$codesearch"
