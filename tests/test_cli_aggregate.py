@@ -96,6 +96,23 @@ def test_failures_say_what_where_and_what_to_try(
     assert not Path("out.json").exists()
 
 
+@pytest.mark.parametrize("output", ["jobs/sample/out.json", "jobs/sample/new/deep/out.json"])
+def test_output_inside_a_job_is_refused(job: Path, output: str) -> None:
+    before = sorted(Path().rglob("*"))
+    result = run(job, "-o", output)
+    assert result.exit_code == 1
+    assert "inside the job sample" in result.stderr
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_default_output_inside_a_job_is_refused(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(job)
+    result = run(".")
+    assert result.exit_code == 1
+    assert "-o" in result.stderr
+    assert not Path("artifacts").exists()
+
+
 def test_strict_leaves_no_file(job: Path) -> None:
     next(job.glob("slow__*/result.json")).write_text("")
     result = run(job, "--strict", "-o", "out.json")

@@ -21,7 +21,7 @@ from typing import BinaryIO, Literal
 
 import msgspec
 
-from evaltrace.errors import NothingFound, Problem, StrictFailure, UnknownTask
+from evaltrace.errors import NothingFound, OutputFailure, Problem, StrictFailure, UnknownTask
 from evaltrace.files import whole_file, write_jsonl, write_traces
 from evaltrace.readers import READERS, JobFolder, find_jobs
 from evaltrace.readers.harbor import Job
@@ -81,6 +81,7 @@ class Plan:
     entries: list[Entry]
     inputs: list[Input]
     problems: list[Problem] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
 
 
 Form = Literal["json", "jsonl"]
@@ -111,7 +112,7 @@ def plan_aggregation(paths: Sequence[str | Path], options: Options | None = None
     kept = {id(entry) for entry in chosen}
     inputs = [_input(*row, kept) for row in jobs]
     inputs.sort(key=lambda row: (row.job_name or "", row.job_id or "", row.found))
-    return Plan(chosen, inputs, sorted(problems, key=_problem_order))
+    return Plan(chosen, inputs, sorted(problems, key=_problem_order), list(walk.folders))
 
 
 def read_records(
@@ -144,6 +145,7 @@ def aggregate_jobs(
     Raises the errors of plan_aggregation, and OutputFailure.
     """
     plan = plan_aggregation(paths, options)
+    check_output(plan, output)
     with whole_file(Path(output)) as file:
         return write_aggregation(plan, file, options=options, form=form, map=map, name=str(output))
 
@@ -176,6 +178,21 @@ def write_aggregation(
     else:
         write_traces(out, tool=tool(), inputs=plan.inputs, traces=lines(), problems=plan.problems)
     return tally.summary(plan.inputs, name)
+
+
+def check_output(plan: Plan, output: str | Path) -> None:
+    """Refuse an output inside a job or trial: harnesses clear what they find there.
+
+    Raises OutputFailure.
+    """
+    place = Path(os.path.realpath(output))
+    inside = next((folder for folder in plan.folders if folder in place.parents), None)
+    if inside is not None:
+        raise OutputFailure(
+            f"the output would lie inside the job {inside.name}",
+            where=str(output),
+            hint="Nothing is written into job directories; name another place with -o.",
+        )
 
 
 def _count(tally: Tally, record: Record) -> None:

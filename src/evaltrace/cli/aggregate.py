@@ -100,7 +100,7 @@ def aggregate(
       evaltrace aggregate jobs/with-mcp --task sgt-001 -o artifacts/mcp-traces.json
       evaltrace aggregate jobs -o - --format jsonl --events none | jq .status
     """
-    from evaltrace.aggregate import Options, plan_aggregation
+    from evaltrace.aggregate import Options, check_output, plan_aggregation
 
     named = [*paths, *job_dirs]
     if not named:
@@ -114,8 +114,11 @@ def aggregate(
     )
     plan = plan_aggregation(named, options)
     output = output or _default_output(plan, named, arm, form)
-    if archive and str(output) != "-":
-        _archive(output, quiet)
+    if str(output) != "-":
+        check_output(plan, output)
+        if archive:
+            check_output(plan, "history")
+            _archive(output, quiet)
     summary = _write(plan, output, options, form, quiet)
     if not quiet:
         _report(summary)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Fault(TypedDict):
-    """What is wrong: in which file, in which of its documents, at which path of that."""
+    """What is wrong: in which file, on which line of JSONL, at which path of the document."""
 
     file: str
     place: str | None
@@ -38,7 +38,8 @@ def validate(files: tuple[Path, ...], form: str) -> None:
     """Check each FILE against the schemas; exit 1 when one has an error.
 
     FILE is a file of traces, JSONL of traces, an array of traces, or one trace. Each
-    error is a line `FILE: PLACE PATH: message`; at most 100 are given for one trace.
+    error is a line `FILE: PATH: message`, with `line N` before PATH in JSONL; at most
+    100 are given for one trace.
 
     \b
     Example:
@@ -81,7 +82,8 @@ class Check:
         """Give what is wrong with a file, as it is read."""
         for place, path, message in self._faults(file):
             self.errors += 1
-            yield Fault(file=str(file), place=place, path=path, message=message)
+            line, whole = _located(place, path)
+            yield Fault(file=str(file), place=line, path=whole, message=message)
 
     def _faults(self, file: Path) -> Iterator[tuple[str | None, str | None, str]]:
         from evaltrace.files import read_documents
@@ -98,6 +100,13 @@ class Check:
                     yield from _twice(document, place, places)
         except UnreadablePath as error:
             yield None, None, error.what
+
+
+def _located(place: str | None, path: str | None) -> tuple[str | None, str | None]:
+    """Give the line and the path: one path from the top, but for JSONL, which has no top."""
+    if place is None or not place.startswith("$"):
+        return place, path
+    return None, place + (path or "$")[1:]
 
 
 def _violations(document: Any, kind: str) -> Iterator[tuple[str, str]]:
