@@ -248,6 +248,25 @@ def test_a_trace_that_does_not_validate_is_reported_and_kept_out(
     assert "status" in problems[0]["message"]
 
 
+def test_a_lone_surrogate_that_a_reader_lets_through_is_replaced(
+    jobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evaltrace.readers import harbor
+
+    real = harbor.read_trace
+
+    def careless(files, **options):
+        trace = real(files, **options)
+        trace.sources["odd"] = "a\ud83d"
+        trace.events = trace.events * 500
+        return trace
+
+    monkeypatch.setattr(harbor, "read_trace", careless)
+    document = aggregate(jobs / "baseline", tasks=("slow",))
+    assert [trace["sources"]["odd"] for trace in document["traces"]] == ["a?", "a?"]
+    assert min(len(trace["events"]) for trace in document["traces"]) > 2000
+
+
 def test_a_reader_that_fails_costs_its_own_trial_only(
     jobs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import json
 import os
 import re
 from builtins import map as serial_map
@@ -30,10 +31,7 @@ from evaltrace.source import Source
 from evaltrace.summary import Summary, Tally
 from evaltrace.times import parse_time
 from evaltrace.trace import Input, Tool, Trace
-from evaltrace.untrusted import bounded
 from evaltrace.version import __version__
-
-_UNLIMITED = 2**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +239,9 @@ def _encoded(trace: Trace) -> tuple[object, bytes]:
     try:
         return document, msgspec.json.encode(document)
     except UnicodeEncodeError:
-        document = bounded(document, _UNLIMITED)
-        return document, msgspec.json.encode(document)
+        # A lone surrogate that a reader let through: encode, replacing it, and read again.
+        line = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+        return msgspec.json.decode(line), line
 
 
 def _failed(entry: Entry, problem: Problem, others: Sequence[Problem] = ()) -> Record:

@@ -45,37 +45,106 @@ CAUSES: dict[str, Cause] = {
 
 _REWARD_VALID: frozenset[Cause] = frozenset({"agent_exhausted_budget", "agent_refused_task"})
 
-_BUDGET_KINDS = {"error_max_turns", "error_max_budget_usd", "max_output_tokens", "context_window"}
+_BY_KIND: dict[str, Cause] = {
+    "error_max_turns": "agent_exhausted_budget",
+    "error_max_budget_usd": "agent_exhausted_budget",
+    "error_max_structured_output_retries": "agent_exhausted_budget",
+    "max_output_tokens": "agent_exhausted_budget",
+    "context_window": "agent_exhausted_budget",
+    "model_refusal": "agent_refused_task",
+}
 
-_WORDING_TABLE: tuple[tuple[str, str, Cause], ...] = (
-    (r"overloaded", "overloaded", "model_provider_failed"),
-    (r"rate.?limit|too many requests|\b429\b", "rate_limit", "model_provider_failed"),
+# Phrases of providers and clients, tight enough to pass over an agent that speaks of rate
+# limiters, 500 lines or a data model. The first that is found counts.
+_WORDING_TABLE: tuple[tuple[str, Cause, str], ...] = (
     (
-        r"credit balance|insufficient_quota|quota exceeded|usage limit|billing",
-        "out_of_credit",
-        "model_provider_failed",
+        "out_of_memory",
+        "sandbox_failed",
+        r"out of memory|\boom.?kill|cannot allocate memory|\benomem\b|\bexit (code|status) 137\b",
+    ),
+    ("out_of_disk", "sandbox_failed", r"no space left on device|\benospc\b|disk quota exceeded"),
+    (
+        "refusal",
+        "agent_refused_task",
+        r"(usage|content|cyber)[ _]polic(y|ies)\b|unable to respond to this request",
     ),
     (
-        r"invalid api key|authentication|unauthori[sz]ed|oauth|/login|\b40[13]\b",
-        "authentication",
-        "model_provider_failed",
+        "max_output_tokens",
+        "agent_exhausted_budget",
+        r"output token (maximum|limit)|max output tokens",
     ),
-    (r"model.{0,40}not.?found|unknown model", "model_not_found", "model_provider_failed"),
     (
-        r"context (window|length)|prompt is too long|maximum context",
         "context_window",
         "agent_exhausted_budget",
+        r"context[ _](window|length|limit)|maximum context|(prompt|input) is too long|"
+        r"input length and .?max_tokens.? exceed|request_too_large",
     ),
     (
-        r"connection (error|refused|reset|closed)|stream disconnected|timed? ?out|network",
+        "out_of_credit",
+        "model_provider_failed",
+        r"credit balance|insufficient[ _]quota|exceeded your current quota|quota exceeded|"
+        r"billing[ _](error|hard limit|details)|payment required|spending limit|"
+        r"(usage|weekly|daily|monthly|session|hour) limit|hit your limit",
+    ),
+    (
+        "overloaded",
+        "model_provider_failed",
+        r"\boverloaded(_error)?\b(?! (function|method|operator|constructor))|at capacity",
+    ),
+    (
+        "rate_limit",
+        "model_provider_failed",
+        r"\brate[ _-]?limit(s|ed|_error| exceeded| reached)?\b|too many requests",
+    ),
+    (
+        "authentication",
+        "model_provider_failed",
+        r"(invalid|incorrect|missing) (x-)?api[ -]?key|authentication[ _](error|failed)|"
+        r"failed to authenticate|\bunauthori[sz]ed\b|oauth (token|auth|org)|run /login|"
+        r"not logged in|permission_error",
+    ),
+    (
+        "model_not_found",
+        "model_provider_failed",
+        r"\bmodel not found\b|unknown model|issue with the selected model|not_found_error|"
+        r"\bmodel(:| ?[`'\"]) ?[^\s`'\"]+[`'\"]? (is |was )?(not found|does not exist)",
+    ),
+    (
         "connection",
         "model_provider_failed",
+        r"connection (error|failed|refused|reset|closed|aborted|timed out)|"
+        r"\b(econn(refused|reset|aborted)|etimedout|enotfound|eai_again)\b|getaddrinfo|"
+        r"socket hang up|stream (closed|disconnected)|fetch failed|request timed? ?out|"
+        r"(unable|failed) to connect|could not resolve host|"
+        r"network (error|failure|connection|is unreachable)",
     ),
-    (r"internal server error|\b5\d\d\b", "server_error", "model_provider_failed"),
+    (
+        "server_error",
+        "model_provider_failed",
+        r"\b(internal )?server error\b|bad gateway|service (temporarily )?unavailable|"
+        r"gateway time-?out",
+    ),
 )
 _WORDINGS = [
-    (re.compile(pattern, re.IGNORECASE), name, cause) for pattern, name, cause in _WORDING_TABLE
+    (re.compile(pattern, re.IGNORECASE), name, cause) for name, cause, pattern in _WORDING_TABLE
 ]
+_CAUSE_BY_NAME = {name: cause for name, cause, _ in _WORDING_TABLE}
+_BY_STATUS = {
+    401: "authentication",
+    402: "out_of_credit",
+    403: "authentication",
+    404: "model_not_found",
+    408: "connection",
+    413: "context_window",
+    429: "rate_limit",
+    529: "overloaded",
+}
+_STATUS = re.compile(
+    r"\b(?:api error[^\n]{0,40}?|(?:http(?:/[\d.]+)?|status(?: code)?|error code)[^\w\n]{0,4})"
+    r"\b([45]\d\d)\b",
+    re.IGNORECASE,
+)
+_WORD_BREAK = re.compile(r"_|(?<=[a-z])(?=[A-Z])")
 
 
 def cause_of_exception(exception_type: str) -> Cause:
@@ -86,17 +155,39 @@ def cause_of_exception(exception_type: str) -> Cause:
 def cause_of_breakdown(kind: str, status: int | None, message: str | None) -> tuple[str, Cause]:
     """Give a type and a cause for a failure found in an agent's log.
 
-    `kind` is the log's own word for it, `status` the provider's HTTP status if known.
+    `kind` is the log's own word for it and counts most, then what `message` says, then
+    `status`, the provider's HTTP status (found in the message if it is not known).
     """
-    if kind in _BUDGET_KINDS:
-        return kind, "agent_exhausted_budget"
-    if kind == "model_refusal":
-        return kind, "agent_refused_task"
+    if kind in _BY_KIND:
+        return kind, _BY_KIND[kind]
+    text = message or ""
+    found = cause_of_wording(_WORD_BREAK.sub(" ", kind)) or cause_of_wording(text)
+    return found or _of_status(status or _status_in(text)) or _of_text(kind, text)
+
+
+def cause_of_wording(text: str) -> tuple[str, Cause] | None:
+    """Give the type and the cause of a failure that a text names; None when it names none."""
     for pattern, name, cause in _WORDINGS:
-        if pattern.search(f"{kind} {status or ''} {message or ''}"):
+        if pattern.search(text):
             return name, cause
-    if status is not None and status >= 400:
-        return f"http_{status}", "model_provider_failed"
+    return None
+
+
+def _status_in(text: str) -> int | None:
+    match = _STATUS.search(text)
+    return int(match.group(1)) if match else None
+
+
+def _of_status(status: int | None) -> tuple[str, Cause] | None:
+    if status is None or status < 400:
+        return None
+    name = _BY_STATUS.get(status) or ("server_error" if 500 <= status < 600 else None)
+    return (name, _CAUSE_BY_NAME[name]) if name else (f"http_{status}", "model_provider_failed")
+
+
+def _of_text(kind: str, text: str) -> tuple[str, Cause]:
+    if text.startswith("API Error"):
+        return "api_error", "model_provider_failed"
     return kind or "agent_error", "agent_failed"
 
 

@@ -17,8 +17,10 @@ from evaltrace.untrusted import clean, printable
 
 T = TypeVar("T")
 
+_PATH = re.compile(r"`\$([^`]*)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
-_MAX_MENDS = 8
+_MAX_DIGITS = 100
+_MAX_MENDS = 64
 
 
 class Malformed(ValueError):
@@ -44,28 +46,33 @@ def decode(data: bytes | memoryview, decoder: msgspec.json.Decoder[T]) -> tuple[
 
 
 def _decode_patiently(data: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[T, str]:
-    mended = []
+    mended: dict[str, None] = {}
     body = data.removeprefix(b"\xef\xbb\xbf")
     if body != data:
-        mended.append("byte order mark")
+        mended["byte order mark"] = None
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
-        mended.append("invalid UTF-8")
+        mended["invalid UTF-8"] = None
         text = body.decode("utf-8", "replace")
     value = _loads(text, mended)
-    converted, dropped = _convert(value, decoder)
-    return converted, ", ".join([*mended, *dropped]) or "unusual spelling"
+    return _convert(value, decoder, mended), ", ".join(mended) or "unusual spelling"
 
 
-def _loads(text: str, mended: list[str]) -> Any:
+def _loads(text: str, mended: dict[str, None]) -> Any:
     def constant(name: str) -> None:
-        mended.append(name)
+        mended[name] = None
+
+    def integer(digits: str) -> int | None:
+        # CPython refuses to convert more than 4,300 digits, and nothing counts that far.
+        if len(digits) <= _MAX_DIGITS:
+            return int(digits)
+        mended["number out of range"] = None
+        return None
 
     def parse(text: str) -> Any:
-        # strict=False: raw control characters within strings. parse_int: CPython refuses
-        # to convert more than 4,300 digits.
-        return json.loads(text, strict=False, parse_constant=constant, parse_int=_integer)
+        # strict=False: raw control characters within strings.
+        return json.loads(text, strict=False, parse_constant=constant, parse_int=integer)
 
     try:
         value = parse(text)
@@ -76,65 +83,59 @@ def _loads(text: str, mended: list[str]) -> Any:
             value = parse(printable(text))
         except ValueError:
             raise Malformed("not_json", str(error)) from None
-        mended.append("terminal escapes")
-    tidy, lone = _tidied(value)
-    if lone:
-        mended.append("lone surrogate")
-    return tidy
+        mended["terminal escapes"] = None
+    return _tidied(value, mended)
 
 
-def _integer(digits: str) -> int | None:
-    return int(digits) if len(digits) <= 100 else None
-
-
-def _tidied(value: Any) -> tuple[Any, bool]:
-    """Replace lone surrogates and infinities below `value`; say whether one was found."""
+def _tidied(value: Any, mended: dict[str, None]) -> Any:
+    """Replace lone surrogates, and numbers that are not finite, below `value`."""
     if isinstance(value, str):
         tidy = clean(value)
-        return tidy, tidy != value
-    if isinstance(value, float):
-        return (value, False) if value - value == 0 else (None, False)
+        if tidy != value:
+            mended["lone surrogate"] = None
+        return tidy
+    if isinstance(value, float) and value - value != 0:
+        mended["number out of range"] = None
+        return None
+    # In place, and without comprehensions: these would need two frames for each level.
     if isinstance(value, list):
-        pairs = [_tidied(item) for item in value]
-        return [item for item, _ in pairs], any(found for _, found in pairs)
-    if isinstance(value, dict):
-        found = False
-        tidy_dict = {}
-        for key, item in value.items():
-            tidy_item, item_found = _tidied(item)
-            tidy_dict[clean(key)] = tidy_item
-            found = found or item_found or clean(key) != key
-        return tidy_dict, found
-    return value, False
+        for index, item in enumerate(value):
+            value[index] = _tidied(item, mended)
+    elif isinstance(value, dict):
+        for key, item in list(value.items()):
+            value[key] = _tidied(item, mended)
+            if clean(key) != key:
+                value[_tidied(key, mended)] = value.pop(key)
+    return value
 
 
-def _convert(value: Any, decoder: msgspec.json.Decoder[T]) -> tuple[T, list[str]]:
-    """Fit a value into the decoder's type, leaving out fields of an unexpected type."""
-    dropped: list[str] = []
+def _convert(value: Any, decoder: msgspec.json.Decoder[T], mended: dict[str, None]) -> T:
+    """Fit a value into the decoder's type, leaving out what has an unexpected type."""
     for _ in range(_MAX_MENDS):
         try:
-            return decoder.decode(msgspec.json.encode(value)), dropped
+            return decoder.decode(msgspec.json.encode(value))
         except msgspec.ValidationError as error:
-            path = str(error).rpartition("`$")[2].rstrip("`")
-            if not path or not _drop(value, path):
+            dropped = _drop(value, str(error))
+            if not dropped:
                 raise Malformed("wrong_shape", str(error)) from None
-            dropped.append(f"unexpected type at {path.lstrip('.')}")
-    raise Malformed("wrong_shape", "too many fields of an unexpected type")
+            mended[f"unexpected type at {dropped}"] = None
+    raise Malformed("wrong_shape", f"more than {_MAX_MENDS} fields of an unexpected type")
 
 
-def _drop(value: Any, path: str) -> bool:
-    """Delete what `path` (as msgspec writes it) points to; False when it cannot."""
-    steps: list[str | int] = []
-    for name, index in _STEP.findall(path):
-        if index == "...":
-            break
-        steps.append(name or int(index))
+def _drop(value: Any, error: str) -> str | None:
+    """Delete what msgspec's message points to, and name it; None when it cannot be found.
+
+    Values of a dictionary are all written `[...]`: then the whole dictionary goes.
+    """
+    match = _PATH.search(error)
+    path = match.group(1).partition("[...]")[0] if match else ""
+    steps = [name or int(index) for name, index in _STEP.findall(path)]
     if not steps:
-        return False
+        return None
     try:
         for step in steps[:-1]:
             value = value[step]
         del value[steps[-1]]
     except (KeyError, IndexError, TypeError):
-        return False
-    return True
+        return None
+    return path.lstrip(".")

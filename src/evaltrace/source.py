@@ -20,7 +20,7 @@ import msgspec
 
 from evaltrace.errors import Problem
 from evaltrace.jsontext import Malformed, decode
-from evaltrace.untrusted import clean, printable
+from evaltrace.untrusted import printable
 
 T = TypeVar("T")
 
@@ -57,13 +57,16 @@ class Source:
         self.label = label
         self.problems: list[Problem] = []
         self.boundary = os.path.realpath(boundary or root)
+        self._reported: set[Problem] = set()
+        self._links: dict[str, str] = {}
         self._listings: dict[str, dict[str, str]] = {}
 
     def report(self, code: str, path: str, message: str, hint: str | None = None) -> None:
         """Add a problem about a path of this directory, once."""
-        name = clean(printable("/".join(part for part in (self.label, path) if part)))
-        problem = Problem(code=code, path=name, message=message, hint=hint)
-        if problem not in self.problems:
+        name = _on_one_line("/".join(part for part in (self.label, path) if part))
+        problem = Problem(code=code, path=name, message=_on_one_line(message), hint=hint)
+        if problem not in self._reported:
+            self._reported.add(problem)
             self.problems.append(problem)
 
     def folders(self, path: str = "") -> list[str]:
@@ -83,14 +86,27 @@ class Source:
         return path == "" or self._kind(path) == "dir"
 
     def walk(self, path: str, depth: int = 8) -> Iterator[str]:
-        """Give the paths of all regular files below `path`, in order, to a bounded depth."""
-        if not self.has_folder(path):
+        """Give the paths of all regular files below `path`, in order, to a bounded depth.
+
+        A folder that links lead to in several ways is entered once.
+        """
+        if self.has_folder(path):
+            yield from self._walk(path, os.path.realpath(self.root / path), depth, set())
+
+    def _walk(self, path: str, target: str, depth: int, entered: set[str]) -> Iterator[str]:
+        if target in entered:
             return
+        entered.add(target)
         prefix = f"{path}/" if path else ""
         yield from (prefix + name for name in self.files(path))
-        if depth > 0:
-            for name in self.folders(path):
-                yield from self.walk(prefix + name, depth - 1)
+        folders = self.folders(path)
+        if folders and depth == 0:
+            hint = "Move what belongs to the trial further up."
+            self.report("nested_too_deeply", path, "the folders in it were not looked into", hint)
+            return
+        for name in folders:
+            below = self._links.get(prefix + name) or os.path.join(target, name)
+            yield from self._walk(prefix + name, below, depth - 1, entered)
 
     def size(self, path: str) -> int:
         """Give the size of a file in bytes, 0 where there is none."""
@@ -145,13 +161,19 @@ class Source:
 
     def lines(self, path: str) -> Iterator[tuple[int, memoryview | bytes]]:
         """Give the numbered, non-blank lines of a file, without their line feeds."""
+        data = None
         with self._opened(path) as file:
             if file is None:
                 return
-            if os.fstat(file.fileno()).st_size <= _WHOLE:
-                yield from _split(file.read(_WHOLE * 2))
+            before = os.fstat(file.fileno())
+            if before.st_size <= _WHOLE:
+                data = file.read(_WHOLE * 2)
             else:
                 yield from self._streamed(path, file)
+        if data is not None:
+            # Closed by now: logs that are read side by side do not use up the open files.
+            yield from _split(data)
+            self._compare(path, before, _status_of(self.root / path))
 
     def _streamed(self, path: str, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         number = 0
@@ -162,7 +184,7 @@ class Source:
                 hint = "The rest of the file was read; look at this line by hand."
                 self.report("line_too_long", path, f"line {number} has {length} bytes", hint)
             elif line.strip():
-                yield number, line
+                yield number, line.removesuffix(b"\n")
 
     @contextmanager
     def _opened(self, path: str) -> Iterator[BinaryIO | None]:
@@ -181,19 +203,31 @@ class Source:
                 yield file
             except OSError as error:
                 self._unreadable(path, error)
-            after = os.fstat(file.fileno())
-            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-                self.report("changed_while_read", path, "changed while it was read", _RUNNING)
+            self._compare(path, before, os.fstat(file.fileno()))
+
+    def _compare(self, path: str, before: os.stat_result, after: os.stat_result | None) -> None:
+        was = (before.st_size, before.st_mtime_ns)
+        if after is None or was != (after.st_size, after.st_mtime_ns):
+            self.report("changed_while_read", path, "changed while it was read", _RUNNING)
 
     def _open(self, path: str) -> BinaryIO:
-        # A link was checked by the listing; what it resolves to is opened, not the link.
-        file = open(os.path.realpath(self.root / path), "rb", opener=_open_regular)  # noqa: SIM115
+        # A link was checked by the listing, but may have been changed since; what it
+        # resolves to is opened, not the link.
+        target = os.path.realpath(self.root / path)
+        if not self._inside(target):
+            raise OSError("symbolic link out of the job; not followed")
+        file = open(target, "rb", opener=_open_regular)  # noqa: SIM115
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.close()
             raise OSError("not a regular file")
         return file
 
+    def _inside(self, target: str) -> bool:
+        return (target + os.sep).startswith(self.boundary + os.sep)
+
     def _kind(self, path: str) -> str | None:
+        if path.startswith("/"):
+            return None
         parent, _, name = path.rpartition("/")
         return self._listing(parent).get(name) if self.has_folder(parent) else None
 
@@ -206,8 +240,8 @@ class Source:
         found: dict[str, str] = {}
         try:
             with os.scandir(self.root / path) as entries:
-                for entry in entries:
-                    if len(found) >= MAX_ENTRIES:
+                for number, entry in enumerate(entries):
+                    if number >= MAX_ENTRIES:
                         message = f"more than {MAX_ENTRIES} entries; the rest was not looked at"
                         hint = "Name the jobs or trials below it one by one."
                         self.report("too_many_entries", path, message, hint)
@@ -233,22 +267,44 @@ class Source:
     def _kind_of_link(self, entry: os.DirEntry[str], parent: str) -> str | None:
         path = str(PurePosixPath(parent, entry.name))
         target = os.path.realpath(entry.path)
-        if not os.path.lexists(target) or os.path.islink(target):
-            self.report("broken_link", path, "symbolic link to nothing", "Restore its target.")
+        mode = _mode_of(target)
+        if mode is None or stat.S_ISLNK(mode):
+            what = "symbolic link to nothing" if mode is None else "symbolic link to itself"
+            self.report("broken_link", path, what, "Restore its target.")
             return None
-        if not (target + os.sep).startswith(self.boundary + os.sep):
+        if not self._inside(target):
             hint = "Copy the target into the job directory if it belongs to the trial."
             self.report("link_outside", path, "symbolic link out of the job; not followed", hint)
             return None
-        if os.path.isdir(target):
+        if stat.S_ISDIR(mode):
             # A link to a folder above it would be walked for ever.
-            inside = (os.path.realpath(self.root / parent) + os.sep).startswith(target + os.sep)
-            return None if inside else "dir"
-        return "file" if os.path.isfile(target) else None
+            if (os.path.realpath(self.root / parent) + os.sep).startswith(target + os.sep):
+                return None
+            self._links[path] = target
+            return "dir"
+        return "file" if stat.S_ISREG(mode) else None
 
     def _unreadable(self, path: str, error: OSError) -> None:
         reason = error.strerror or str(error)
         self.report("unreadable", path, reason, "Check the permissions and the disk.")
+
+
+def _on_one_line(text: str) -> str:
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _status_of(path: Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def _mode_of(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _open_regular(path: str, _flags: int) -> int:
@@ -267,7 +323,7 @@ def _split(data: bytes) -> Iterator[tuple[int, memoryview]]:
         stop = data.find(b"\n", start)
         stop = end if stop < 0 else stop
         number += 1
-        if stop - start > 64 or data[start:stop].strip():
+        if data[start] > 32 or data[start:stop].strip():
             yield number, view[start:stop]
         start = stop + 1
 
@@ -283,12 +339,28 @@ def _skip_line(file: BinaryIO) -> int:
 
 def _head_and_tail(file: BinaryIO, limit: int) -> Text:
     """Read head and tail, and the digest of the whole, in bounded memory."""
-    half = limit // 2
+    half = max(limit // 2, 1)
     head = file.read(half)
     hasher, tail, length = sha256(head), b"", len(head)
     while chunk := file.read(2**20):
         hasher.update(chunk)
         length += len(chunk)
         tail = (tail + chunk)[-half:]
+    head, tail = _until_character(head), tail[_character_start(tail) :]
     cut = f"\n[... {length - len(head) - len(tail)} bytes cut ...]\n"
     return Text(_decoded(head) + cut + _decoded(tail), length, f"sha256:{hasher.hexdigest()}")
+
+
+def _character_start(data: bytes) -> int:
+    """Give the place of the first byte that may begin a character; a character has up to four."""
+    return next((at for at, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80), 0)
+
+
+def _until_character(data: bytes) -> bytes:
+    """Leave out a character of which only the first bytes are there."""
+    for size in range(1, min(4, len(data) + 1)):
+        byte = data[-size]
+        if byte & 0xC0 != 0x80:
+            needed = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+            return data[:-size] if needed > size else data
+    return data

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+
+_NORMAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 
 
 def parse_time(stamp: str | None) -> datetime | None:
@@ -17,11 +20,11 @@ def parse_time(stamp: str | None) -> datetime | None:
 
 def to_utc(stamp: str | None) -> str | None:
     """Normalise a time to `YYYY-MM-DDTHH:MM:SS[.ffffff]Z`; a naive one keeps no zone."""
-    if stamp is not None and stamp.endswith("Z") and parse_time(stamp):
-        return stamp
     time = parse_time(stamp)
-    if time is None:
+    if time is None or stamp is None:
         return None
+    if _NORMAL.fullmatch(stamp):
+        return stamp
     if time.tzinfo is None:
         return time.isoformat()
     try:

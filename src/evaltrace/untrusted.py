@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 MAX_DEPTH = 32
@@ -15,14 +16,19 @@ MAX_DEPTH = 32
 MAX_ITEMS = 2000
 """Items kept of one list or object."""
 
+_KEY_LIMIT = 200
+_NOTE_WIDTH = 50
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# A string that nobody ends must not swallow the lines after it.
 _CONTROL = re.compile(
-    "\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\|$)"  # OSC: title, clipboard, hyperlink
-    "|\x1b[PX^_][^\x1b]*(?:\x1b\\\\|$)"  # DCS, SOS, PM, APC strings
-    "|[\x1b\x9b]\\[?[0-?]*[ -/]*[@-~]"  # CSI: colour, cursor
+    "(?:\x1b\\]|\x9d)[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\\\|\x9c|(?=\n)|$)"  # OSC: title, link
+    "|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x9c\n]*(?:\x1b\\\\|\x9c|(?=\n)|$)"  # DCS, APC
+    "|(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colour, cursor
     "|\x1b[ -/]*[0-~]"  # other escapes
     "|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"  # control, bidi
 )
+_CUT_SEQUENCE = re.compile("\x1b\\[?[0-?]*[ -/]*$")
 
 
 def clean(text: str) -> str:
@@ -31,14 +37,18 @@ def clean(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Strip terminal control sequences and characters; keep tabs and line feeds."""
-    return _CONTROL.sub("", text.replace("\r\n", "\n"))
+    """Clean a text of terminal control sequences and characters; keep tabs and line feeds."""
+    return _CONTROL.sub("", clean(text).replace("\r\n", "\n"))
 
 
 def one_line(text: str, width: int) -> str:
     """Give the text as one printable line of at most `width` characters."""
-    line = " ".join(printable(text[: width * 8]).split())
-    return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
+    head = text[: width * 8]
+    cut = len(head) < len(text)
+    line = " ".join(printable(_CUT_SEQUENCE.sub("", head) if cut else head).split())
+    if len(line) <= width and not cut:
+        return line
+    return (line[: max(width - 1, 0)] + "…")[:width]
 
 
 def digest(data: bytes) -> str:
@@ -47,26 +57,41 @@ def digest(data: bytes) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Keep the head and the tail of a text, and say in between how much was cut."""
+    """Keep the head and the tail of a text within `limit`, and say in between what was cut.
+
+    The note counts too, where there is room for it.
+    """
     if len(text) <= limit:
         return text
-    half = limit // 2
-    return f"{text[:half]}\n[... {len(text) - 2 * half} characters cut ...]\n{text[-half:]}"
+    half = max(limit - _NOTE_WIDTH, 0) // 2 or limit // 2
+    cut = len(text) - 2 * half
+    return f"{text[:half]}\n[... {cut} characters cut ...]\n{text[len(text) - half :]}"
 
 
 def bounded(value: Any, limit: int, depth: int = MAX_DEPTH) -> Any:
-    """Copy a JSON value with strings, nesting and item counts bounded and cleaned."""
+    """Copy a JSON value with strings, nesting and item counts bounded and cleaned.
+
+    What was left out is noted where it stood.
+    """
     if isinstance(value, str):
         return shorten(clean(value), limit)
     if isinstance(value, dict):
-        if depth == 0:
-            return f"[object of {len(value)} keys, nested too deeply]"
-        return {
-            shorten(clean(str(key)), 200): bounded(item, limit, depth - 1)
-            for key, item in list(value.items())[:MAX_ITEMS]
-        }
+        return _bounded_object(value, limit, depth)
     if isinstance(value, list):
         if depth == 0:
             return f"[list of {len(value)} items, nested too deeply]"
-        return [bounded(item, limit, depth - 1) for item in value[:MAX_ITEMS]]
+        kept = [bounded(item, limit, depth - 1) for item in value[:MAX_ITEMS]]
+        cut = len(value) - len(kept)
+        return [*kept, f"[... {cut} items cut ...]"] if cut else kept
     return None if isinstance(value, float) and value - value != 0 else value
+
+
+def _bounded_object(value: dict[Any, Any], limit: int, depth: int) -> Any:
+    if depth == 0:
+        return f"[object of {len(value)} keys, nested too deeply]"
+    kept = {
+        shorten(clean(str(key)), _KEY_LIMIT): bounded(item, limit, depth - 1)
+        for key, item in islice(value.items(), MAX_ITEMS)
+    }
+    cut = len(value) - len(kept)
+    return {**kept, "[...]": f"[... {cut} keys cut ...]"} if cut else kept

@@ -8,6 +8,7 @@ Source of the rules: Harbor format reference, section 4.1.
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,10 +31,15 @@ from evaltrace.untrusted import bounded, clean
 STREAM = "claude-code.txt"
 _CONFIGS = ("sessions/.claude.json", "sessions/.mcp.json", ".mcp.json")
 _INPUT_LIMIT = 8192
+_MARKS = re.compile(r"[^\w-]", re.ASCII)
 
 
-class _Config(msgspec.Struct):
+class _Project(msgspec.Struct):
     mcpServers: dict[str, Any] | None = None
+
+
+class _Config(_Project):
+    projects: dict[str, _Project] | None = None
 
 
 _CONFIG = msgspec.json.Decoder(_Config)
@@ -50,10 +56,13 @@ def read(
     stream = Scan(Transcript(prefix=prefix, keep_events=keep_events))
     sound = _scan_stream(source, stream_path, stream)
     session = Scan(Transcript(prefix=prefix, keep_events=keep_events))
-    if keep_events or not (sound and stream.result):
-        _scan_sessions(source, sessions, session)
+    enough = not keep_events and sound and len(sessions) <= 1 and _tells_all(stream)
+    _scan_sessions(source, sessions, session, prompt_only=enough)
+    if not (stream.lines or session.lines):
+        return None
     transcript = _joined(stream, session, stream_path, _join(folder, "sessions/projects"))
     _read_configs(source, folder, transcript)
+    _name_servers(transcript)
     return transcript
 
 
@@ -62,25 +71,38 @@ def _join(folder: str, name: str) -> str:
 
 
 def _session_files(source: Source, projects: str) -> list[str]:
-    return [path for path in source.walk(projects) if path.endswith(".jsonl")]
+    # Subagents last: what has no time is read in this order.
+    paths = [path for path in source.walk(projects) if path.endswith(".jsonl")]
+    return sorted(paths, key=lambda path: (path.rpartition("/")[2].startswith("agent-"), path))
 
 
 def _scan_stream(source: Source, path: str, scan: Scan) -> bool:
-    """Scan the stream; False when a line of it could not be used."""
-    faults = LineFaults(path)
+    """Scan the stream; False when any of it could not be used as it is."""
+    faults, before = LineFaults(path), len(source.problems)
     for number, line in _lines(source, path, faults):
-        scan.take(line, path, number)
+        scan.take(line, faults, number)
     scan.close()
     faults.report(source)
-    return not set(faults.found) - {"mended_lines"}
+    return len(source.problems) == before
 
 
-def _scan_sessions(source: Source, paths: list[str], scan: Scan) -> None:
+def _tells_all(stream: Scan) -> bool:
+    """Tell whether a session could add nothing but times and the prompt."""
+    if stream.result is None or not (stream.settled and stream.answered):
+        return False
+    return _spent(total_usage(model_totals(stream.result)))
+
+
+def _scan_sessions(
+    source: Source, paths: list[str], scan: Scan, *, prompt_only: bool = False
+) -> None:
     """Scan all session files together, in order of time."""
     faults = [LineFaults(path) for path in paths]
     streams = [_timed(source, fault, rank) for rank, fault in enumerate(faults)]
     for _, rank, number, line in heapq.merge(*streams, key=lambda item: item[:3]):
-        scan.take(line, paths[rank], number)
+        scan.take(line, faults[rank], number)
+        if prompt_only and scan.transcript.prompt is not None:
+            break
     scan.close()
     for fault in faults:
         fault.report(source)
@@ -110,37 +132,47 @@ def _lines(source: Source, path: str, faults: LineFaults) -> Iterator[tuple[int,
 def _joined(stream: Scan, session: Scan, stream_path: str, projects: str) -> Transcript:
     """Make one transcript of both logs; the one that knows more calls gives the events."""
     fuller = session.lines and len(session.transcript.calls) >= len(stream.transcript.calls)
-    main, other = (session, stream) if fuller else (stream, session)
-    transcript = main.transcript
+    transcript = (session if fuller else stream).transcript
     transcript.sources["events"] = projects if fuller else stream_path
     transcript.sources["tools"] = "each tool use id once, in " + " and ".join(
         path for path, scan in ((stream_path, stream), (projects, session)) if scan.lines
     )
-    _fill(transcript, other.transcript)
+    _fill(transcript, stream.transcript, session.transcript)
     _set_usage(transcript, stream, session, stream_path, projects)
     _set_response(transcript, stream, session, stream_path)
     return transcript
 
 
-def _fill(transcript: Transcript, other: Transcript) -> None:
-    for call_id, call in other.calls.items():
-        known = transcript.calls.setdefault(call_id, call)
-        known.failed = call.failed if known.failed is None else known.failed
+def _fill(transcript: Transcript, stream: Transcript, session: Transcript) -> None:
+    other = stream if transcript is session else session
+    transcript.adopt_calls(other)
     for server in other.mcp_servers.values():
         for place in server.configured_in:
             transcript.saw_server(server.name, server.status, place)
-    transcript.prompt = transcript.prompt or other.prompt
+    # The stream seldom has the prompt; what it has may be a note to the agent.
+    transcript.prompt = session.prompt or stream.prompt
     transcript.agent_version = transcript.agent_version or other.agent_version
     transcript.model = transcript.model or other.model
-    transcript.available = transcript.available or other.available
+    if transcript.available is None:
+        transcript.available = other.available
+
+
+def _name_servers(transcript: Transcript) -> None:
+    """Give calls the names of servers as configured; a tool's name spells them with `_`."""
+    names = {f"mcp__{_MARKS.sub('_', name)}__": name for name in transcript.mcp_servers}
+    for call in transcript.calls.values():
+        if call.server is not None:
+            known = [start for start in names if call.name.startswith(start)]
+            call.server = names[max(known, key=len)] if known else call.server
 
 
 def _set_usage(
     transcript: Transcript, stream: Scan, session: Scan, stream_path: str, projects: str
 ) -> None:
-    by_message = _by_model({**stream.usage, **_larger(session.usage, stream.usage)})
+    by_message = _by_model(_spent_by_message(stream, session))
     totals = model_totals(stream.result) if stream.result else {}
-    if _spent(total_usage(totals)):
+    # Totals that leave out the last messages are worth less than the messages.
+    if _spent(total_usage(totals)) and (stream.settled or not by_message):
         transcript.model_usage = totals
         transcript.usage = total_usage(totals)
         rule = "modelUsage of the last result event, subagents included"
@@ -151,26 +183,27 @@ def _set_usage(
         places = [path for path, scan in ((stream_path, stream), (projects, session)) if scan.usage]
         rule = "usage once per message id, subagents included"
         transcript.sources["usage"] = f"{' and '.join(places)}: {rule}"
-    elif stream.result and stream.result.usage:
+    elif stream.result and _spent(stream.result.usage):
         transcript.usage = stream.result.usage
         transcript.sources["usage"] = f"{stream_path}: usage of the last result event"
 
 
-def _larger(
-    one: dict[str, tuple[str, Usage]], other: dict[str, tuple[str, Usage]]
-) -> dict[str, tuple[str, Usage]]:
-    return {
-        key: max(row, other.get(key, row), key=lambda pair: pair[1].output_tokens or 0)
-        for key, row in one.items()
-    }
+def _spent_by_message(stream: Scan, session: Scan) -> dict[str, tuple[str, Usage]]:
+    """Join the usage of both logs by message id; messages without one count in one log."""
+    rows = dict(stream.usage)
+    for key, row in session.usage.items():
+        if not (stream.unnamed and key in session.unnamed):
+            known = rows.get(key, row)
+            rows[key] = max(row, known, key=lambda pair: pair[1].output_tokens or 0)
+    return rows
 
 
 def _by_model(rows: dict[str, tuple[str, Usage]]) -> dict[str, ModelUsage]:
     totals: dict[str, Usage] = {}
     for model, usage in rows.values():
-        totals[model] = add_usage(totals.get(model), usage)
+        totals[clean(model)] = add_usage(totals.get(clean(model)), usage)
     return {
-        clean(model): ModelUsage(**msgspec.structs.asdict(usage))
+        model: ModelUsage(**msgspec.structs.asdict(usage))
         for model, usage in sorted(totals.items())
     }
 
@@ -181,9 +214,10 @@ def _spent(usage: Usage | None) -> bool:
 
 def _set_response(transcript: Transcript, stream: Scan, session: Scan, stream_path: str) -> None:
     result = stream.result
-    last = stream.last_error if stream.lines else session.last_error
     # Model responses of the main loop; the agent's own num_turns counts error messages too.
-    transcript.turns = len(stream.main_messages | session.main_messages)
+    unmatched = session.unnamed if stream.unnamed else set()
+    transcript.turns = len(stream.main_messages | (session.main_messages - unmatched))
+    last = _last_error(stream, session)
     if result is None:
         transcript.breakdown = last
         return
@@ -202,22 +236,34 @@ def _set_response(transcript: Transcript, stream: Scan, session: Scan, stream_pa
     # A start-up failure reports zero cost; so does a run on a subscription: unknown, not free.
     if result.total_cost_usd:
         transcript.spending = Spending(result.total_cost_usd, "reported")
-        transcript.sources["cost"] = f"{where}, total_cost_usd"
-    failed = result.is_error or (result.subtype or "").startswith("error")
-    if failed:
-        transcript.breakdown = Breakdown(
-            kind=last.kind if last else result.subtype or "error",
-            message=result.result
-            or _first_error(result.errors)
-            or (last.message if last else None),
-            http_status=result.api_error_status,
-            path=stream_path,
-            line=last.line if last else None,
-        )
+        doubt = "" if stream.settled else ", without the messages after it"
+        transcript.sources["cost"] = f"{where}, total_cost_usd{doubt}"
+    # Older versions end with an API error and call it a success.
+    if result.is_error or (result.subtype or "").startswith("error") or last:
+        transcript.breakdown = _breakdown(result, last, stream_path, stream.result_line)
 
 
-def _first_error(errors: Any) -> str | None:
-    return str(errors[0]) if isinstance(errors, list) and errors else None
+def _last_error(stream: Scan, session: Scan) -> Breakdown | None:
+    """Give the error that the run ended with, from the log that reaches further."""
+    if len(stream.main_messages) == len(session.main_messages):
+        return stream.last_error or session.last_error
+    longer = max(stream, session, key=lambda scan: len(scan.main_messages))
+    return longer.last_error
+
+
+def _breakdown(
+    result: Line, last: Breakdown | None, stream_path: str, number: int | None
+) -> Breakdown:
+    errors = result.errors if isinstance(result.errors, list) else []
+    return Breakdown(
+        kind=last.kind if last else result.subtype or "error",
+        message=result.result
+        or (str(errors[0]) if errors else None)
+        or (last.message if last else None),
+        http_status=result.api_error_status,
+        path=last.path if last else stream_path,
+        line=last.line if last else number,
+    )
 
 
 def _denials(rows: Any) -> list[PermissionDenial] | None:
@@ -239,6 +285,8 @@ def _read_configs(source: Source, folder: str, transcript: Transcript) -> None:
     for name in _CONFIGS:
         path = _join(folder, name)
         if source.has(path):
-            config = source.read_json(path, _CONFIG)
-            for server in sorted((config.mcpServers if config else None) or {}):
-                transcript.saw_server(clean(server), None, path)
+            config = source.read_json(path, _CONFIG) or _Config()
+            parts: list[_Project] = [config, *(config.projects or {}).values()]
+            for part in parts:
+                for server in sorted(part.mcpServers or {}):
+                    transcript.saw_server(clean(server), None, path)

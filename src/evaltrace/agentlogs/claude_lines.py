@@ -7,16 +7,20 @@ a message once per message id, a tool call once per tool use id, a line once per
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from evaltrace.agentlogs.transcript import Breakdown, Transcript
+from evaltrace.agentlogs.transcript import TEXT_LIMIT, Breakdown, LineFaults, Transcript
+from evaltrace.failures import cause_of_wording
+from evaltrace.jsontext import Malformed, decode
 from evaltrace.times import elapsed_ms, to_utc
 from evaltrace.trace import Event, ModelUsage, Usage
-from evaltrace.untrusted import clean
+from evaltrace.untrusted import bounded, clean
 
 Raw = msgspec.Raw
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Dollars = Annotated[float, msgspec.Meta(ge=0)]
 SYNTHETIC = "<synthetic>"
 _ANY = msgspec.json.Decoder()
 
@@ -35,23 +39,32 @@ class Block(msgspec.Struct):
     is_error: bool | None = None
 
 
+class Spent(Usage, kw_only=True):
+    """Usage as a log gives it: a count that cannot be one is left out."""
+
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+
+
 class Message(msgspec.Struct):
     """An API message; `usage` is repeated on every line of the same id."""
 
     id: str | None = None
     model: str | None = None
     content: str | list[Block | str] | None = None
-    usage: Usage | None = None
+    usage: Spent | None = None
 
 
 class ModelTotals(msgspec.Struct, rename="camel"):
     """One entry of a result's `modelUsage`."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cost_usd: float | None = msgspec.field(default=None, name="costUSD")
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
+    cost_usd: Dollars | None = msgspec.field(default=None, name="costUSD")
 
 
 class Line(msgspec.Struct):
@@ -68,9 +81,10 @@ class Line(msgspec.Struct):
     agentId: str | None = None
     isSidechain: bool | None = None
     isMeta: bool | None = None
+    isSynthetic: bool | None = None
+    isApiErrorMessage: bool | None = None
     version: str | None = None
     error: Any = None
-    tool_use_result: Raw = Raw(b"null")
     toolUseResult: Raw = Raw(b"null")
     # the init line
     tools: Any = None
@@ -82,11 +96,11 @@ class Line(msgspec.Struct):
     api_error_status: int | None = None
     duration_ms: float | None = None
     duration_api_ms: float | None = None
-    num_turns: int | None = None
+    num_turns: Count | None = None
     result: str | None = None
     errors: Any = None
-    total_cost_usd: float | None = None
-    usage: Usage | None = None
+    total_cost_usd: Dollars | None = None
+    usage: Spent | None = None
     modelUsage: dict[str, ModelTotals] | None = None
     permission_denials: Any = None
 
@@ -108,41 +122,56 @@ class _Spoken:
     event: Event
     texts: list[str] = field(default_factory=list)
     thoughts: list[str] = field(default_factory=list)
+    calls: int = 0
 
 
 @dataclass
 class Scan:
-    """What the lines of one log add up to; `path` and line numbers name the evidence."""
+    """What the lines of one log add up to.
+
+    `unnamed` holds the messages without an id: two logs cannot be matched by these.
+    """
 
     transcript: Transcript
     usage: dict[str, tuple[str, Usage]] = field(default_factory=dict)
     main_messages: set[str] = field(default_factory=set)
+    unnamed: set[str] = field(default_factory=set)
     result: Line | None = None
+    result_line: int | None = None
     results: int = 0
+    settled: bool = False
+    """Whether the last result event came after all messages."""
     last_error: Breakdown | None = None
+    answered: bool = False
+    """Whether the last message of the main loop came from a model."""
     lines: int = 0
+    _at: tuple[LineFaults, int] = (LineFaults(""), 0)
     _seen: set[str] = field(default_factory=set)
     _spoken: dict[str, _Spoken] = field(default_factory=dict)
     _subagents: dict[str, str] = field(default_factory=dict)
 
-    def take(self, line: Line, path: str, number: int) -> None:
-        """Take one line in; a line whose uuid was seen before is a copy."""
+    def take(self, line: Line, faults: LineFaults, number: int) -> None:
+        """Take one line in; a line whose uuid was seen before is a copy.
+
+        `faults` names the file, and takes what a value within the line had to be mended of.
+        """
         if line.uuid:
             if line.uuid in self._seen:
                 return
             self._seen.add(line.uuid)
         self.lines += 1
+        self._at = faults, number
         self.transcript.agent_version = (
             self.transcript.agent_version or line.claude_code_version or line.version
         )
         if line.type == "assistant" and isinstance(line.message, Message):
-            self._assistant(line, line.message, path, number)
+            self._assistant(line, line.message)
         elif line.type == "user" and isinstance(line.message, Message):
             self._user(line, line.message)
         elif line.type == "system":
-            self._system(line, path)
+            self._system(line, faults.path)
         elif line.type == "result":
-            self.result = line
+            self.result, self.result_line, self.settled = line, number, True
             self.results += 1
 
     def close(self) -> Transcript:
@@ -156,22 +185,43 @@ class Scan:
         self._link_subagents()
         return self.transcript
 
-    def _assistant(self, line: Line, message: Message, path: str, number: int) -> None:
-        key = message.id or f"{path}:{number}"
+    def _assistant(self, line: Line, message: Message) -> None:
+        faults, number = self._at
+        key = message.id or f"{faults.path}:{number}"
         synthetic = message.model == SYNTHETIC
         if not synthetic:
-            self._count_usage(key, message)
-            self.transcript.model = self.transcript.model or message.model
-            if not (line.parent_tool_use_id or line.isSidechain):
-                self.main_messages.add(key)
-        self.last_error = _error_of(line, message, path, number)
+            self._count(key, line, message)
+        if _is_main(line):
+            self.answered = not synthetic
+            self.last_error = _error_of(line, message, faults.path, number)
         spoken = self._spoken.get(key)
         if spoken is None:
             spoken = self._spoken[key] = _Spoken(self._message_event(line, message, synthetic))
         elif self.transcript.keep_events and message.usage and not synthetic:
             spoken.event.usage = self.usage[key][1]
         for block in _blocks(message):
-            self._assistant_block(line, block, spoken)
+            if block.type == "text" and block.text:
+                spoken.texts.append(block.text)
+            elif block.type == "thinking" and block.thinking:
+                spoken.thoughts.append(block.thinking)
+            elif block.type in ("tool_use", "server_tool_use") and block.name:
+                spoken.calls += 1
+                self._call(line, block, block.id or f"{key}/{spoken.calls}", spoken.event)
+
+    def _count(self, key: str, line: Line, message: Message) -> None:
+        self.settled = False
+        if message.id is None:
+            self.unnamed.add(key)
+        if _is_main(line):
+            self.main_messages.add(key)
+            self.transcript.model = self.transcript.model or message.model
+        usage = message.usage
+        if usage is None:
+            return
+        # Lines of one message repeat its usage; early ones hold a partial output count.
+        known = self.usage.get(key)
+        if known is None or (usage.output_tokens or 0) >= (known[1].output_tokens or 0):
+            self.usage[key] = (message.model or "unknown", usage)
 
     def _message_event(self, line: Line, message: Message, synthetic: bool) -> Event:
         return self.transcript.add(
@@ -181,69 +231,82 @@ class Scan:
             model=None if synthetic else message.model,
             usage=None if synthetic else message.usage,
             parent_id=self._parent(line),
-            error=_error_word(line) if line.error else None,
+            error=_error_word(line),
             data={"subagent": line.agentId} if line.agentId else None,
         )
 
-    def _assistant_block(self, line: Line, block: Block, spoken: _Spoken) -> None:
-        if block.type == "text" and block.text:
-            spoken.texts.append(block.text)
-        elif block.type == "thinking" and block.thinking:
-            spoken.thoughts.append(block.thinking)
-        elif block.type in ("tool_use", "server_tool_use") and block.name:
-            self.transcript.call(
-                block.id or f"{spoken.event.id}.{len(self.transcript.calls)}",
-                block.name,
-                parent_id=spoken.event.id,
-                started_at=to_utc(line.timestamp),
-                input=_ANY.decode(block.input) if self.transcript.keep_events else None,
-            )
+    def _call(self, line: Line, block: Block, call_id: str, message: Event) -> None:
+        if call_id in self.transcript.calls:
+            return
+        self.transcript.call(
+            call_id,
+            block.name or "unknown",
+            parent_id=message.id,
+            started_at=to_utc(line.timestamp),
+            input=self._value(block.input),
+        )
 
     def _user(self, line: Line, message: Message) -> None:
         texts = []
         for block in _blocks(message):
             if block.type == "tool_result" and block.tool_use_id:
-                self._tool_result(line, block)
+                self._tool_result(line, block, block.tool_use_id)
             elif block.type == "text" and block.text:
                 texts.append(block.text)
         if not texts:
             return
         text = "\n".join(texts)
-        subagent = line.agentId or line.parent_tool_use_id or line.isSidechain
-        if self.transcript.prompt is None and not subagent and not line.isMeta:
-            self.transcript.prompt = clean(text)
+        unasked = line.isMeta or line.isSynthetic
+        # What comes after the first answer was not asked by whoever started the run.
+        if self.transcript.prompt is None and _is_main(line) and not unasked:
+            self.transcript.prompt = None if self.main_messages else clean(text)
         self.transcript.add(
             "message",
-            role="system" if line.isMeta else "user",
+            role="system" if unasked else "user",
             started_at=to_utc(line.timestamp),
             text=text,
             parent_id=self._parent(line),
             data={"subagent": line.agentId} if line.agentId else None,
         )
 
-    def _tool_result(self, line: Line, block: Block) -> None:
-        call_id = block.tool_use_id or ""
-        self._note_subagent(line, call_id)
+    def _tool_result(self, line: Line, block: Block, call_id: str) -> None:
+        call = self.transcript.calls.get(call_id)
+        if call is None:
+            return
+        self._note_subagent(line, call.event)
         output = duration = None
         if self.transcript.keep_events:
-            output = content_text(_ANY.decode(block.content))
-            call = self.transcript.calls.get(call_id)
-            if call and call.event:
+            output = content_text(self._value(block.content))
+            if call.event:
                 duration = elapsed_ms(call.event.started_at, to_utc(line.timestamp))
         self.transcript.returned(
             call_id, failed=block.is_error is True, output=output, duration_ms=duration
         )
 
-    def _note_subagent(self, line: Line, call_id: str) -> None:
+    def _value(self, raw: Raw) -> Any:
+        """Decode what was kept raw; it may hold what only the patient parser reads."""
+        if not self.transcript.keep_events:
+            return None
+        faults, number = self._at
+        try:
+            value, mended = decode(memoryview(raw), _ANY)
+        except Malformed as fault:
+            faults.malformed(number, fault)
+            return None
+        if mended:
+            faults.add("mended_lines", number, mended)
+        return value
+
+    def _note_subagent(self, line: Line, event: Event | None) -> None:
         raw = bytes(line.toolUseResult)
-        if raw.startswith(b"{") and b'"agentId"' in raw:
-            try:
-                agent = _LINK.decode(raw).agentId
-            except msgspec.DecodeError:
-                return
-            call = self.transcript.calls.get(call_id)
-            if agent and call and call.event:
-                self._subagents[agent] = call.event.id
+        if event is None or not raw.startswith(b"{") or b'"agentId"' not in raw:
+            return
+        try:
+            agent = decode(raw, _LINK)[0].agentId
+        except Malformed:
+            return
+        if agent:
+            self._subagents[agent] = event.id
 
     def _system(self, line: Line, path: str) -> None:
         if line.subtype == "init":
@@ -260,25 +323,23 @@ class Scan:
         elif line.subtype:
             self.transcript.add("system", name=line.subtype, started_at=to_utc(line.timestamp))
 
-    def _count_usage(self, key: str, message: Message) -> None:
-        # Lines of one message repeat its usage; early ones hold a partial output count.
-        usage = message.usage
-        if usage is None:
-            return
-        known = self.usage.get(key)
-        if known is None or (usage.output_tokens or 0) >= (known[1].output_tokens or 0):
-            self.usage[key] = (message.model or "unknown", usage)
-
     def _parent(self, line: Line) -> str | None:
         call = self.transcript.calls.get(line.parent_tool_use_id or "")
         return call.event.id if call and call.event else None
 
     def _link_subagents(self) -> None:
-        """Hang a subagent's messages below the call that started it, once that is known."""
+        """Hang a subagent's messages below the call that started it, if that came before."""
+        before: set[str] = set()
         for event in self.transcript.events:
             agent = (event.data or {}).get("subagent")
-            if agent and event.parent_id is None:
-                event.parent_id = self._subagents.get(agent)
+            call = self._subagents.get(agent) if isinstance(agent, str) else None
+            if event.parent_id is None and call in before:
+                event.parent_id = call
+            before.add(event.id)
+
+
+def _is_main(line: Line) -> bool:
+    return not (line.parent_tool_use_id or line.isSidechain or line.agentId)
 
 
 def content_text(content: Any) -> str | None:
@@ -286,15 +347,15 @@ def content_text(content: Any) -> str | None:
     if content is None or isinstance(content, str):
         return content
     if not isinstance(content, list):
-        return msgspec.json.encode(content).decode()
+        return msgspec.json.encode(bounded(content, TEXT_LIMIT)).decode()
     parts = []
     for part in content:
         if isinstance(part, dict) and isinstance(part.get("text"), str):
             parts.append(part["text"])
-        elif isinstance(part, dict):
-            parts.append(f"[{part.get('type', 'part')}]")
+        elif isinstance(part, dict) and isinstance(part.get("type"), str):
+            parts.append(f"[{part['type']}]")
         else:
-            parts.append(str(part))
+            parts.append(str(bounded(part, TEXT_LIMIT)))
     return "\n".join(parts)
 
 
@@ -323,15 +384,16 @@ def _blocks(message: Message) -> list[Block]:
 
 
 def _error_word(line: Line) -> str | None:
-    if isinstance(line.error, str):
+    if isinstance(line.error, str) and line.error:
         return line.error
-    return "error" if line.error else None
+    return "api_error" if line.error or line.isApiErrorMessage else None
 
 
 def _error_of(line: Line, message: Message, path: str, number: int) -> Breakdown | None:
     # The last assistant line decides: an error before it was got over by a retry.
     word = _error_word(line)
     text = next((block.text for block in _blocks(message) if block.text), None)
-    if word is None and not (message.model == SYNTHETIC and (text or "").startswith("API Error")):
-        return None
-    return Breakdown(word or "api_error", text, line.api_error_status, path, number)
+    if word is None and message.model == SYNTHETIC and text:
+        # Older versions flag nothing; what they put in the model's place is a fixed phrase.
+        word = "api_error" if text.startswith("API Error") or cause_of_wording(text) else None
+    return Breakdown(word, text, line.api_error_status, clean(path), number) if word else None

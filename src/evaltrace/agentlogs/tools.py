@@ -12,18 +12,22 @@ _NAMES: dict[Kind, str] = {
     "read": "read readfile read_file read_many_files notebookread view view_file cat ls list "
     "list_directory list_dir open view_image",
     "search": "grep glob search search_file_content search_files codebase_search find "
-    "file_search grep_search glob_search toolsearch ripgrep",
+    "file_search grep_search glob_search toolsearch ripgrep lsp",
     "edit": "edit write multiedit notebookedit apply_patch str_replace write_file replace "
     "create_file edit_file str_replace_editor str_replace_based_edit_tool file_change "
     "editor delete_file search_replace insert patch",
     "shell": "bash bashoutput killshell killbash shell exec exec_command command_execution "
     "run_shell_command execute_bash bash_command run_terminal_cmd terminal "
-    "local_shell_call write_stdin run swe_agent_action container.exec execute_command",
-    "subagent": "task agent delegate spawn_agent subagent wait_agent close_agent send_input",
+    "local_shell_call write_stdin run swe_agent_action container.exec execute_command "
+    "taskoutput taskstop",
+    "subagent": "task agent delegate spawn_agent subagent wait_agent close_agent send_input "
+    "agentoutputtool sendmessage teamcreate",
     "web": "webfetch websearch web_search web_fetch google_web_search browser fetch "
     "web_search_call",
     "plan": "todowrite todoread update_plan todo_list exitplanmode enterplanmode think "
-    "task_tracker write_todos taskcreate taskupdate plan",
+    "task_tracker write_todos taskcreate taskupdate tasklist taskget plan",
+    "mcp": "listmcpresourcestool readmcpresourcetool list_mcp_resources "
+    "list_mcp_resource_templates read_mcp_resource",
     "other": "skill slashcommand mark_task_complete finish askuserquestion",
 }
 

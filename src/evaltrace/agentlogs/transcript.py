@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
+
 from evaltrace.agentlogs.tools import kind_of, server_of
 from evaltrace.jsontext import Malformed
 from evaltrace.source import Source
@@ -122,6 +124,26 @@ class Transcript:
             status = "error" if failed else "ok"
             self.finish(call.event, status=status, output=output, **fields)
 
+    def adopt_calls(self, other: Transcript) -> None:
+        """Take over calls, and results, that only another log of the same run has."""
+        for call_id, call in other.calls.items():
+            known = self.calls.setdefault(call_id, call)
+            if known is call and self.keep_events and call.event is not None:
+                self._adopt_event(call.event, other)
+                call.event = self.events[-1]
+            elif known.failed is None and call.failed is not None:
+                output = call.event.output if call.event else None
+                self.returned(call_id, failed=call.failed, output=output)
+
+    def _adopt_event(self, event: Event, other: Transcript) -> None:
+        number = f"{self.prefix}e{len(self.events) + 1}"
+        self.events.append(msgspec.structs.replace(event, id=number, parent_id=None))
+        old, new = f"events.{event.id}.", f"events.{number}."
+        for cut in other.truncated:
+            if cut.field.startswith(old):
+                name = new + cut.field.removeprefix(old)
+                self.truncated.append(msgspec.structs.replace(cut, field=name))
+
     def saw_server(self, name: str, status: str | None, where: str) -> None:
         """Record an MCP server; the latest known status wins, places add up."""
         server = self.mcp_servers.setdefault(name, McpServer(name=name, configured_in=[]))
@@ -132,9 +154,13 @@ class Transcript:
     def _kept(self, event: Event, name: str, value: Any) -> Any:
         if isinstance(value, str):
             return self.cut(f"events.{event.id}.{name}", value)
-        if name in ("input", "data"):
-            return bounded(value, TEXT_LIMIT)
-        return value
+        if value is None or name not in ("input", "data"):
+            return value
+        kept = bounded(value, TEXT_LIMIT)
+        if kept != value:
+            place = f"events.{event.id}.{name}"
+            self._note_cut(place, _to_json(value), _to_json(kept), "bytes")
+        return kept
 
     def cut(self, place: str, text: str, limit: int = TEXT_LIMIT) -> str:
         """Bound a text, and record in `truncated` what was cut."""
@@ -142,16 +168,32 @@ class Transcript:
         if len(text) <= limit:
             return text
         kept = shorten(text, limit)
+        self._note_cut(place, text, kept, "characters")
+        return kept
+
+    def _note_cut(
+        self,
+        place: str,
+        whole: str | bytes,
+        kept: str | bytes,
+        unit: Literal["characters", "bytes"],
+    ) -> None:
         self.truncated.append(
             Truncation(
                 field=place,
-                original_length=len(text),
+                original_length=len(whole),
                 kept_length=len(kept),
-                unit="characters",
-                digest=digest(text.encode()),
+                unit=unit,
+                digest=digest(whole.encode() if isinstance(whole, str) else whole),
             )
         )
-        return kept
+
+
+def _to_json(value: Any) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except (RecursionError, UnicodeEncodeError):  # what can be written of it
+        return msgspec.json.encode(bounded(value, TEXT_LIMIT))
 
 
 @dataclass
