@@ -1,150 +1,54 @@
-"""What the agent did and spent, from its logs first and the harness's own numbers last.
+"""What the agent did and spent over all runs of a trial.
 
-Source: Harbor format reference, sections 2.2, 4 and 5.
+Source: Harbor format reference, sections 2.1, 2.2 and 4.1.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from evaltrace.agentlogs import atif, read_transcript
-from evaltrace.agentlogs.transcript import Transcript, add_usage, tally, total_usage
-from evaltrace.readers.harbor.records import ANY, StepResult, TrialResult, count, number
-from evaltrace.readers.harbor.version import Version
-from evaltrace.source import Source
-from evaltrace.trace import (
-    AgentResponse,
-    Cost,
-    McpServer,
-    ModelUsage,
-    Tools,
-    Usage,
-)
+from evaltrace.agentlogs.transcript import Call, Transcript, add_usage, tally, total_usage
+from evaltrace.readers.harbor.records import ANY, TrialResult
+from evaltrace.readers.harbor.runs import Run
+from evaltrace.trace import AgentResponse, Cost, McpServer, ModelUsage, Tools, Usage
 from evaltrace.untrusted import bounded
 
-ESTIMATE = "estimate by the harness (LiteLLM prices)"
-
 _MANIFEST_LIMIT = 16_384
+_COUNTED_UP = re.compile(r"(?:\d+:)?(?:item_|line-|call-)\d+")
+"""Ids of calls that agents count up in each process: no two are the same call for that."""
 
-
-@dataclass
-class Run:
-    """One agent run within a trial (its only one, or one of several steps)."""
-
-    transcript: Transcript | None
-    numbers: dict[str, Any] | None
-    usage: Usage | None = None
-    model_usage: dict[str, ModelUsage] = field(default_factory=dict)
-    cost: Cost = field(default_factory=Cost)
-    sources: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def session(self) -> str | None:
-        """The session id, by which a resumed run is recognised."""
-        response = self.transcript.response if self.transcript else None
-        return response.session_id if response else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where one run lies, and what the harness says about it."""
-
-    folder: str
-    prefix: str
-    numbers: dict[str, Any] | None
-    numbers_in: str
-
-
-def read_runs(
-    source: Source,
-    result: TrialResult | None,
-    steps: list[tuple[str, StepResult | None]],
-    agent: str | None,
-    version: Version,
-    *,
-    keep_events: bool,
-) -> list[Run]:
-    """Read the run of each step, or the only run of a trial without steps."""
-    numbers = result.agent_result if result else None
-    places = [
-        _Place(
-            f"steps/{name}/agent",
-            f"s{index + 1}.",
-            step.agent_result if step else None,
-            f"result.json: step_results[{index}].agent_result",
-        )
-        for index, (name, step) in enumerate(steps)
-    ] or [_Place("agent", "", numbers, "result.json: agent_result")]
-    return [_read_run(source, place, agent, version, keep_events) for place in places]
-
-
-def _read_run(
-    source: Source, place: _Place, agent: str | None, version: Version, keep_events: bool
-) -> Run:
-    transcript = read_transcript(
-        source, place.folder, agent, prefix=place.prefix, keep_events=keep_events
-    )
-    run = Run(transcript, place.numbers)
-    if transcript is not None:
-        run.sources.update(transcript.sources)
-        run.usage, run.model_usage = transcript.usage, transcript.model_usage
-        if run.usage is None and source.has(f"{place.folder}/trajectory.json"):
-            _usage_of_trajectory(source, place.folder, run)
-    if run.usage is None:
-        run.usage = usage_of_harness(place.numbers, version)
-        if run.usage is not None:
-            run.sources["usage"] = place.numbers_in
-    _set_cost(run, transcript, place.numbers_in)
-    return run
-
-
-def _usage_of_trajectory(source: Source, folder: str, run: Run) -> None:
-    trajectory = atif.read(source, folder, keep_events=False)
-    if trajectory is not None and trajectory.usage is not None:
-        run.usage, run.model_usage = trajectory.usage, trajectory.model_usage
-        if "usage" in trajectory.sources:
-            run.sources["usage"] = trajectory.sources["usage"]
-
-
-def usage_of_harness(numbers: dict[str, Any] | None, version: Version) -> Usage | None:
-    """Turn an agent result's counts into ours: its input includes the cache, except in 0.1.0."""
-    given, cached = count(numbers, "n_input_tokens"), count(numbers, "n_cache_tokens")
-    output = count(numbers, "n_output_tokens")
-    if given is None and cached is None and output is None:
-        return None
-    if given is not None and cached is not None and given >= cached and not version.before("0.1.1"):
-        given -= cached
-    return Usage(input_tokens=given, output_tokens=output, cache_read_input_tokens=cached)
-
-
-def _set_cost(run: Run, transcript: Transcript | None, where: str) -> None:
-    if transcript is not None and transcript.spending is not None:
-        spending = transcript.spending
-        run.cost = Cost(usd=spending.usd, source=spending.source, price_table=spending.price_table)
-        return
-    usd = number(run.numbers, "cost_usd")
-    # 0.0 stands for "unknown" with several agents; see pitfall 12 of the reference.
-    if usd is None or usd <= 0:
-        return
-    if transcript is not None:
-        # The agent's own log gives no cost, so this number is the harness's estimate.
-        run.cost = Cost(usd=usd, source="computed", price_table=ESTIMATE)
-    else:
-        run.cost = Cost(usd=usd, source="reported")
-    run.sources["cost"] = f"{where}.cost_usd"
+_COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+)
 
 
 def counted(runs: list[Run]) -> list[Run]:
-    """Leave out runs that a later one resumed: its totals include theirs."""
-    later = [run.session for run in runs[1:]] + [None]
+    """Leave out runs that a later one resumed, if its totals include theirs."""
     return [
         run
         for index, run in enumerate(runs)
-        if run.session is None or run.session not in later[index:]
+        if not any(_includes(later, run) for later in _resumed(runs, index))
     ]
+
+
+def _resumed(runs: list[Run], index: int) -> list[Run]:
+    session = runs[index].session
+    return [run for run in runs[index + 1 :] if session is not None and run.session == session]
+
+
+def _includes(later: Run, run: Run) -> bool:
+    if later.usage is None or run.usage is None:
+        return False
+    return all(
+        (getattr(later.usage, name) or 0) >= (getattr(run.usage, name) or 0) for name in _COUNTS
+    )
 
 
 def total_of(runs: list[Run]) -> tuple[Usage | None, dict[str, ModelUsage]]:
@@ -171,8 +75,8 @@ def _plus(total: ModelUsage | None, part: ModelUsage) -> ModelUsage:
 
 
 def cost_of(runs: list[Run]) -> Cost:
-    """Add up costs; unknown unless every run's is known, computed if any part is."""
-    costs = [run.cost for run in runs]
+    """Add up costs; unknown unless that of every run with usage is, computed if any part is."""
+    costs = [run.cost for run in runs if run.usage is not None or run.cost.usd is not None]
     if not costs or any(cost.usd is None for cost in costs):
         return Cost()
     computed = [cost for cost in costs if cost.source == "computed"]
@@ -203,9 +107,29 @@ def to_response(runs: list[Run]) -> AgentResponse | None:
     return response
 
 
+def repeats(later: Run, run: Run) -> bool:
+    """Tell whether the log of a resumed session holds that of the run before."""
+    if later.transcript is None or run.transcript is None or later.session != run.session:
+        return False
+    calls = run.transcript.calls.keys()
+    return bool(calls) and all(map(_is_unique, calls)) and calls <= later.transcript.calls.keys()
+
+
+def _is_unique(call_id: str) -> bool:
+    return _COUNTED_UP.fullmatch(call_id) is None
+
+
 def turns_of(runs: list[Run]) -> int | None:
-    """Add up the model responses of the main loop."""
-    return _summed([run.transcript.turns for run in runs if run.transcript])
+    """Add up the model responses of the main loop; a log that was carried over counts once."""
+    return _summed([transcript.turns for transcript in _once(runs)])
+
+
+def _once(runs: list[Run]) -> list[Transcript]:
+    return [
+        run.transcript
+        for index, run in enumerate(runs)
+        if run.transcript and not any(repeats(later, run) for later in _resumed(runs, index))
+    ]
 
 
 def _summed(values: list[int | None]) -> int | None:
@@ -213,36 +137,42 @@ def _summed(values: list[int | None]) -> int | None:
     return sum(known) if known and len(known) == len(values) else None
 
 
-def to_tools(runs: list[Run], servers_asked: list[tuple[str, str]]) -> Tools:
-    """Join the tools that the runs had and called; `servers_asked` adds configured servers."""
-    transcripts = [run.transcript for run in runs if run.transcript]
-    calls = {}
-    available: set[str] = set()
-    servers = Transcript()
-    for transcript in transcripts:
-        calls.update({(transcript.prefix, key): call for key, call in transcript.calls.items()})
-        available.update(transcript.available or ())
-        for server in transcript.mcp_servers.values():
-            for place in server.configured_in:
-                servers.saw_server(server.name, server.status, place)
-    for name, place in servers_asked:
-        servers.saw_server(name, None, place)
-    known = any(transcript.available is not None for transcript in transcripts)
-    return Tools(
-        available=sorted(available) if known else None,
-        mcp_servers=_sorted(servers.mcp_servers) if servers.mcp_servers or known else None,
-        calls=tally(calls.values()) if transcripts else None,
-    )
-
-
-def _sorted(servers: dict[str, McpServer]) -> list[McpServer]:
-    return [servers[name] for name in sorted(servers)]
+def _calls(runs: list[Run]) -> list[Call]:
+    """List the calls of all runs; those that a resumed session's log repeats count once."""
+    return [call for transcript in _once(runs) for call in transcript.calls.values()]
 
 
 def calls_of(runs: list[Run]) -> int | None:
     """Count all tool calls; None where no log could tell."""
+    return len(_calls(runs)) if any(run.transcript for run in runs) else None
+
+
+def to_tools(runs: list[Run], servers_asked: list[tuple[str, str]]) -> Tools:
+    """Join the tools that the runs had and called; `servers_asked` adds configured servers."""
     transcripts = [run.transcript for run in runs if run.transcript]
-    return sum(len(transcript.calls) for transcript in transcripts) if transcripts else None
+    available = {name for transcript in transcripts for name in transcript.available or ()}
+    known = any(transcript.available is not None for transcript in transcripts)
+    servers = Transcript()
+    for name, status, place in _servers(transcripts):
+        servers.saw_server(name, status, place)
+    for name, place in servers_asked:
+        servers.saw_server(name, None, place)
+    return Tools(
+        available=sorted(available) if known else None,
+        mcp_servers=_sorted(servers.mcp_servers) if servers.mcp_servers or known else None,
+        calls=tally(_calls(runs)) if transcripts else None,
+    )
+
+
+def _servers(transcripts: list[Transcript]) -> Iterator[tuple[str, str | None, str]]:
+    for transcript in transcripts:
+        for server in transcript.mcp_servers.values():
+            for place in server.configured_in:
+                yield server.name, server.status, place
+
+
+def _sorted(servers: dict[str, McpServer]) -> list[McpServer]:
+    return [servers[name] for name in sorted(servers)]
 
 
 def to_manifest(result: TrialResult | None) -> dict[str, Any] | None:
@@ -251,6 +181,13 @@ def to_manifest(result: TrialResult | None) -> dict[str, Any] | None:
     if numbers is None:
         return None
     small = {key: raw for key, raw in numbers.items() if len(bytes(raw)) <= _MANIFEST_LIMIT}
-    kept = {key: bounded(ANY.decode(raw), _MANIFEST_LIMIT) for key, raw in small.items()}
+    kept = {key: bounded(_value(raw), _MANIFEST_LIMIT) for key, raw in small.items()}
     kept.pop("rollout_details", None)
     return kept or None
+
+
+def _value(raw: msgspec.Raw) -> Any:
+    try:
+        return ANY.decode(raw)
+    except msgspec.DecodeError:  # a number beyond all bounds
+        return None

@@ -1,11 +1,13 @@
 """The code changes of a trial, where somebody recorded them as a patch.
 
-Harbor itself records no diff. Source: Harbor format reference, section 7 (1 and 2).
+Harbor itself records no diff. Source: Harbor format reference, sections 1.4 and 7 (1 and 2).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import msgspec
 
 from evaltrace.patches import Source as PatchSource
 from evaltrace.patches import count_changes
@@ -17,6 +19,19 @@ DIFF_LIMIT = 4_000_000
 """Bytes kept of a diff."""
 
 _SUFFIXES = (".patch", ".diff")
+_USUAL = ("agent.patch", "agent.diff", "agent_patch.diff", "model.patch", "patch.diff")
+_COLLECTED = "/logs/artifacts"
+
+
+class _Entry(msgspec.Struct):
+    """One entry of an artifact manifest."""
+
+    source: str | None = None
+    destination: str | None = None
+    type: str | None = None
+
+
+_MANIFEST = msgspec.json.Decoder(list[_Entry])
 
 
 @dataclass(slots=True)
@@ -30,14 +45,15 @@ class CodeChanges:
 
 
 def read_changes(source: Source, step_names: list[str]) -> CodeChanges | None:
-    """Read the recorded patch; in a multi-step trial the last step's counts."""
+    """Read the recorded patch; in a multi-step trial that of the last step that has one.
+
+    It is complete unless a later step left none.
+    """
     roots = ["", *(f"steps/{name}/" for name in step_names)]
-    found: tuple[str, PatchSource] | None = None
-    for root in roots:
-        found = _find_patch(source, root) or found
-    if found is None:
+    found = [(root, patch) for root in roots if (patch := _find_patch(source, root))]
+    if not found:
         return None
-    path, kind = found
+    root, (path, kind) = found[-1]
     text = source.read_text(path, DIFF_LIMIT)
     if text is None:
         return None
@@ -54,20 +70,54 @@ def read_changes(source: Source, step_names: list[str]) -> CodeChanges | None:
                 digest=text.digest,
             )
         )
-    stats = count_changes(diff, source=kind, complete=True) if not cuts else None
+    complete = root in ("", roots[-1])
+    stats = count_changes(diff, source=kind, complete=complete) if not cuts else None
     if stats is None:
         source.report("unparseable_diff", path, "no unified diff, or cut", "It is kept as text.")
     return CodeChanges(diff, stats, path, cuts)
 
 
 def _find_patch(source: Source, root: str) -> tuple[str, PatchSource] | None:
-    artifacts = [path for path in source.walk(f"{root}artifacts") if path.endswith(_SUFFIXES)]
-    verifier = _in_folder(source, f"{root}verifier")
-    agent = _in_folder(source, f"{root}agent")
-    if artifacts or verifier:
-        return (artifacts or verifier)[0], "artifact"
-    return (agent[0], "agent_patch") if agent else None
+    artifacts = _best(_collected(source, f"{root}artifacts"))
+    left = artifacts or _best(_in_folder(source, f"{root}verifier"))
+    if left:
+        return left, "artifact"
+    agent = _best(_in_folder(source, f"{root}agent"))
+    agent = agent or _best(_patches(source, f"{root}agent/swe-agent-output"))
+    return (agent, "agent_patch") if agent else None
+
+
+def _best(paths: list[str]) -> str | None:
+    usual = [path for path in paths if path.rpartition("/")[2] in _USUAL]
+    return next(iter(usual or paths), None)
+
+
+def _patches(source: Source, folder: str) -> list[str]:
+    return [path for path in source.walk(folder) if path.endswith(_SUFFIXES)]
 
 
 def _in_folder(source: Source, folder: str) -> list[str]:
     return [f"{folder}/{name}" for name in source.files(folder) if name.endswith(_SUFFIXES)]
+
+
+def _collected(source: Source, folder: str) -> list[str]:
+    """List the patches among the artifacts, without those of a source tree that was collected."""
+    paths = _patches(source, folder)
+    manifest = f"{folder}/manifest.json"
+    entries = (source.read_json(manifest, _MANIFEST) if source.has(manifest) else None) or []
+    trees = [
+        f"{folder}/{_below(entry.destination)}/"
+        for entry in entries
+        if entry.type == "directory"
+        and entry.destination
+        and not (entry.source or "").startswith(_COLLECTED)
+    ]
+    return [
+        path
+        for path in paths
+        if path.rpartition("/")[2] in _USUAL or not path.startswith(tuple(trees))
+    ]
+
+
+def _below(destination: str) -> str:
+    return destination.strip("/").removeprefix("artifacts/")

@@ -1,27 +1,30 @@
 """How a trial was configured, and which task it ran.
 
-The full dump in `result.json` comes first, then the locks, then the sparse `config.json`
+The full dump in `result.json` comes first, then the trial's lock, then `config.json`
 (0.17.1 and later leave defaults out of it). Source: Harbor format reference, section 2.3.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from hashlib import sha256
-from pathlib import PurePosixPath
 from typing import Any
 
-from evaltrace.readers.harbor.records import LockedTrial, TrialResult, dig, text
+from evaltrace.readers.harbor.records import LockedTrial, TrialResult, dig, is_number, text
+from evaltrace.times import to_utc
 from evaltrace.trace import Agent, AgentConfig, Task, Timeouts
-from evaltrace.untrusted import bounded
+from evaltrace.untrusted import bounded, clean
 
 _TEXT_LIMIT = 16_384
-_DEFAULTS: dict[str, Any] = {
-    "timeout_multiplier": 1.0,
+_DEFAULTS: dict[str, dict[str, Any]] = {
     "environment": {"type": "docker", "force_build": False, "delete": True},
     "verifier": {"disable": False},
 }
+_DEFAULT_AGENT = "oracle"
+_ITEM_DEFAULTS = (("transport", "sse"),)
 _NOT_CONFIG = {"n_concurrent", "concurrency_group"}
+_FREE = {"kwargs", "env"}
 
 
 def full_config(
@@ -31,19 +34,33 @@ def full_config(
     if result and result.config:
         return result.config, "result.json: config"
     config = {key: value for key, value in (sparse or {}).items() if value is not None}
-    if lock is not None:
-        return {**config, **_of_lock(lock)}, "lock.json of the trial, then config.json"
+    if lock is not None and lock.agent is not None:
+        return {**config, **_of_lock(lock)}, "lock.json"
     if not config:
         return {}, ""
-    for key, value in _DEFAULTS.items():
-        given = config.get(key)
-        config[key] = {**value, **given} if isinstance(given, dict) else (given or value)
-    return config, "config.json, Harbor's defaults filled in"
+    filled = _with_defaults(config)
+    return filled, "config.json" + (", defaults filled in" if filled != config else "")
 
 
 def _of_lock(lock: LockedTrial) -> dict[str, Any]:
     names = [name for name in lock.__struct_fields__ if name not in ("task", "skills")]
     return {name: getattr(lock, name) for name in names if getattr(lock, name) is not None}
+
+
+def _with_defaults(config: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what Harbor leaves out of a configuration because it is the default."""
+    filled = {"timeout_multiplier": 1.0, **config}
+    for key, defaults in _DEFAULTS.items():
+        given = config.get(key)
+        given = given if isinstance(given, dict) else {}
+        # An environment of one's own class has no type.
+        own = {"type"} if given.get("import_path") else set()
+        filled[key] = {**{k: v for k, v in defaults.items() if k not in own}, **given}
+    agent = config.get("agent")
+    agent = agent if isinstance(agent, dict) else {}
+    if not (agent.get("name") or agent.get("import_path")):
+        filled["agent"] = {**agent, "name": _DEFAULT_AGENT}
+    return filled
 
 
 def to_agent_config(
@@ -56,7 +73,7 @@ def to_agent_config(
     kwargs = _object(agent.get("kwargs"))
     return AgentConfig(
         agent=Agent(
-            name=(info.name if info else None) or text(agent.get("name")),
+            name=agent_name(config, result),
             version=told or version_seen or text(dig(kwargs, "version")),
             import_path=text(agent.get("import_path")),
             kwargs=kwargs,
@@ -65,11 +82,17 @@ def to_agent_config(
             mcp_servers=_list(agent.get("mcp_servers")),
         ),
         model=text(agent.get("model_name")) or _model_of(result),
-        timestamp=result.started_at if result else None,
+        timestamp=to_utc(result.started_at) if result else None,
         timeouts=_timeouts(config),
         environment=_object(config.get("environment")),
         verifier=_object(config.get("verifier")),
     )
+
+
+def agent_name(config: dict[str, Any], result: TrialResult | None) -> str | None:
+    """Give the agent's name: what its class calls itself, else what was configured."""
+    info = result.agent_info if result else None
+    return text(info.name if info else None) or text(dig(config, "agent", "name"))
 
 
 def _model_of(result: TrialResult | None) -> str | None:
@@ -98,34 +121,44 @@ def _timeouts(config: dict[str, Any]) -> Timeouts | None:
 
 def _seconds(config: dict[str, Any], *keys: str) -> float | None:
     value = dig(config, *keys)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return float(value) if is_number(value) and not isinstance(value, bool) else None
 
 
 def agent_digest(config: dict[str, Any]) -> str:
     """Name an agent configuration, so that attempts with the same one are numbered together.
 
-    Defaults written out (null, empty, false) make no difference.
+    Defaults written out make no difference: some files of a job have them, others do not.
     """
     agent = _object(config.get("agent")) or {}
-    told = {key: value for key, value in agent.items() if value and key not in _NOT_CONFIG}
-    return sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    told = {
+        key: value if key in _FREE else _without_defaults(value)
+        for key, value in agent.items()
+        if value and key not in _NOT_CONFIG
+    }
+    whole = json.dumps(told, sort_keys=True, default=str)
+    return sha256(whole.encode()).hexdigest()[:16]
+
+
+def _without_defaults(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {key: _without_defaults(item) for key, item in value.items() if item}
+        return {key: item for key, item in kept.items() if (key, item) not in _ITEM_DEFAULTS}
+    return [_without_defaults(item) for item in value] if isinstance(value, list) else value
 
 
 def task_name(
     result: TrialResult | None,
     config: dict[str, Any],
     lock: LockedTrial | None,
-    sparse: dict[str, Any] | None,
     fallback: str,
 ) -> str:
     """Give the full task name (`org/name` or `name`); the folder's name is the last resort."""
     if result and result.task_name:
         return result.task_name
-    if lock and lock.task and lock.task.name:
-        return lock.task.name
-    task = config.get("task") or dig(sparse, "task")
+    task = config.get("task")
+    named = text(dig(task, "name")) or text(lock.task.name if lock and lock.task else None)
     path = text(dig(task, "path"))
-    return text(dig(task, "name")) or (PurePosixPath(path).name if path else "") or fallback
+    return named or (re.split(r"[/\\]", path.rstrip("/\\"))[-1] if path else "") or fallback
 
 
 def to_task(
@@ -146,7 +179,7 @@ def to_task(
         source=(result.source if result else None) or text(dig(config, "task", "source")),
         category=text(dig(metadata, "category")),
         difficulty=text(dig(metadata, "difficulty")),
-        tags=[str(tag) for tag in tags] if isinstance(tags, list) else None,
+        tags=[clean(str(tag)) for tag in tags] if isinstance(tags, list) else None,
     )
 
 

@@ -6,44 +6,44 @@ Source: Harbor format reference, section 6 (six places, best first).
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Sequence
+from typing import Any
 
+from evaltrace.readers.harbor.commands import Command
+from evaltrace.readers.harbor.records import dig, text
 from evaltrace.source import Source
 from evaltrace.trace import AgentRequest
 
 LIMIT = 1_000_000
-"""Bytes read of an instruction or a command."""
+"""Bytes read of an instruction."""
 
-_LOG_LIMIT = 4_000_000
-_COMMENT = re.compile(r"\A\s*(?:<!--(?:(?!-->).)*canary.*?-->|#[^\n]*canary[^\n]*\n)", re.S | re.I)
-_COMMANDS = ("agent/command-1/command.txt", "agent/commands/command-1/command.txt")
-_PROMPT_FLAGS = {"-p", "--print", "--", "--prompt", "--message", "--task", "-t", "--yolo"}
-_NOTES = (
-    "agent/problem_statement.md",
-    "agent/instruction.txt",
-    "agent/episode-0/prompt.txt",
+_COMMENT = re.compile(
+    r"\A\s*(?:<!--(?:(?!-->).)*canary.*?-->|#[^\n]*canary[^\n]*(?:\n|\Z))", re.S | re.I
 )
-_RUNNING = re.compile(
-    r"^Running command: (.*?)(?=^(?:Running command: |Command (?:outputs captured|failed))|\Z)",
-    re.S | re.M,
-)
+_NOTES = ("problem_statement.md", "instruction.txt", "episode-0/prompt.txt")
+
+Told = tuple[str, str]
+"""A text, and where it was found."""
 
 
-def read_task_instruction(task: Source | None, steps: list[str]) -> tuple[str, str] | None:
-    """Read the instruction of the task's own directory, canary comment left out."""
-    if task is None:
-        return None
-    whole = task.read_text("instruction.md", LIMIT)
-    if whole:
-        return without_canary(whole.text), "instruction.md of the task"
-    parts = []
-    for step in steps:
-        part = task.read_text(f"steps/{step}/instruction.md", LIMIT)
-        if part:
-            parts.append(f"== step {step} ==\n{without_canary(part.text)}")
-    return ("\n\n".join(parts), "steps/*/instruction.md of the task") if parts else None
+def read_task_instruction(
+    task: Source, document: dict[str, Any] | None, steps: Sequence[str]
+) -> Told | None:
+    """Read the instruction of the task's own directory, canary comments left out."""
+    named = dig(document, "steps")
+    listed = [text(dig(step, "name")) for step in named] if isinstance(named, list) else []
+    names = [name for name in listed if name] or steps
+    parts = [(name, _read(task, f"steps/{name}/instruction.md")) for name in names]
+    told = [(name, part) for name, part in parts if part]
+    if told:
+        return joined(told), "steps/*/instruction.md of the task"
+    whole = _read(task, "instruction.md")
+    return (whole, "instruction.md of the task") if whole else None
+
+
+def _read(task: Source, path: str) -> str | None:
+    found = task.read_text(path, LIMIT)
+    return without_canary(found.text) or None if found else None
 
 
 def without_canary(text: str) -> str:
@@ -53,68 +53,44 @@ def without_canary(text: str) -> str:
     return text
 
 
-def read_sent_instruction(source: Source) -> tuple[str, str] | None:
-    """Read the instruction from the agent's command, the trial's log or an agent's note."""
-    for command, path in _commands(source):
-        prompt = _prompt_of(command)
-        if prompt:
-            return prompt, path
-    for path in _NOTES:
-        note = source.read_text(path, LIMIT)
-        if note and note.text.strip():
-            return note.text, path
+def joined(parts: Sequence[tuple[str, str]]) -> str:
+    """Join texts of several steps, each below the step's name; one alone stays as it is."""
+    if len(parts) == 1:
+        return parts[0][1]
+    return "\n\n".join(f"== step {name} ==\n{part}" for name, part in parts)
+
+
+def read_notes(source: Source, folders: Sequence[str]) -> Told | None:
+    """Read the file into which some agents put their instruction."""
+    for folder in folders:
+        for name in _NOTES:
+            note = source.read_text(f"{folder}/{name}", LIMIT)
+            if note and note.text.strip():
+                return note.text, f"{folder}/{name}"
     return None
 
 
-def read_request(source: Source, prompt: str | None, system: str | None) -> AgentRequest | None:
-    """Put together what was sent; `{prompt}` stands for the prompt within argv."""
-    argv = None
-    for command, _ in _commands(source):
-        sent = _prompt_of(command)
-        argv = _argv_of(command, sent)
-        if argv:
-            prompt = prompt or sent
-            break
-    if prompt is None and argv is None and system is None:
+def from_commands(commands: Sequence[Command], steps: Sequence[str]) -> Told | None:
+    """Give the prompts of the commands; those of several steps are joined."""
+    prompts = [(command.prompt, command.where) for command in commands if command.prompt]
+    if not prompts:
         return None
-    return AgentRequest(prompt=prompt, argv=argv, system_prompt=system)
+    # More commands than steps: the last ones are those of the last try.
+    kept = prompts[-max(len(steps), 1) :]
+    names = list(steps)[: len(kept)] or [""]
+    return joined(list(zip(names, (prompt for prompt, _ in kept), strict=True))), kept[0][1]
 
 
-def _commands(source: Source) -> Iterator[tuple[str, str]]:
-    """Give the shell commands that started the agent, with where each was recorded."""
-    for path in _COMMANDS:
-        command = source.read_text(path, LIMIT)
-        if command:
-            yield command.text, path
-    log = source.read_text("trial.log", _LOG_LIMIT) if source.has("trial.log") else None
-    for match in reversed(list(_RUNNING.finditer(log.text if log else ""))):
-        if "/logs/agent/" in match.group(1) and "tee " in match.group(1):
-            yield match.group(1), "trial.log: Running command"
-            return
+def to_request(
+    commands: Sequence[Command], sent: str | None, system: str | None
+) -> AgentRequest | None:
+    """Put together what was sent to the agent."""
+    argv = commands[-1].argv if commands else None
+    if sent is None and argv is None and system is None:
+        return None
+    return AgentRequest(prompt=sent, argv=argv, system_prompt=system)
 
 
-def _tokens(command: str) -> list[str]:
-    try:
-        return shlex.split(command)
-    except ValueError:
-        return []
-
-
-def _prompt_of(command: str) -> str | None:
-    tokens = _tokens(command)
-    for flag, value in pairwise(tokens):
-        if flag in _PROMPT_FLAGS and not value.startswith(("-", "2>", "|", ">")):
-            return value if len(value) > 1 else None
-    return None
-
-
-def _argv_of(command: str, prompt: str | None) -> list[str] | None:
-    argv: list[str] = []
-    for token in _tokens(command):
-        if token in (";", "&&", "then") or token.endswith(";"):
-            argv = []
-        elif token in ("|", "2>&1", "</dev/null", ">"):
-            break
-        elif argv or "=" not in token:
-            argv.append("{prompt}" if token == prompt else token)
-    return argv or None
+def contains(sent: str, instruction: str) -> bool:
+    """Tell whether what was sent has the instruction in it, white space aside."""
+    return " ".join(instruction.split()) in " ".join(sent.split())

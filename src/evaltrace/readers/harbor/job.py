@@ -1,13 +1,16 @@
-"""A Harbor job directory: recognised by content, its plan, its trials."""
+"""A Harbor job directory: recognised by content, its plan, its trials.
+
+Source: Harbor format reference, sections 1.1, 1.5, 1.6 and 2.4.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from evaltrace.errors import Problem
 from evaltrace.jsontext import Malformed, decode
@@ -17,6 +20,7 @@ from evaltrace.readers.harbor.records import (
     OBJECT,
     SKETCH,
     JobResult,
+    LockedTrial,
     Sketch,
     dig,
 )
@@ -28,7 +32,9 @@ _FILES = ("config.json", "lock.json", "result.json")
 _TRIAL_PARTS = ("agent", "verifier", "steps")
 _TRIAL_KEYS = ({"task", "trial_name"}, {"task_name", "trial_name"}, {"task", "agent"})
 _JOB_KEYS = {"agents", "tasks", "datasets", "jobs_dir", "n_total_trials", "trials"}
+_SURE_JOB_KEYS = {"jobs_dir", "n_attempts", "agents", "datasets"}
 _KEYS = Sketch.__struct_fields__
+_HEAD = 4096
 
 
 @dataclass
@@ -42,9 +48,9 @@ class Job:
     result: JobResult | None = None
     harbor_version: str | None = None
     planned: int | None = None
-    plan: Counter[str] = field(default_factory=Counter)
+    started: int = 0
     digests: dict[str, str] = field(default_factory=dict)
-    has_log: bool | None = None
+    has_log: bool = False
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -52,46 +58,69 @@ class Job:
         """Whether the job came to its end; None when its result is not there to tell."""
         return None if self.result is None else self.result.finished_at is not None
 
+    def absent(self, found: int) -> int | None:
+        """Count the planned trials that left no directory; None when the plan is unknown."""
+        return None if self.planned is None else max(self.planned - max(self.started, found), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a JSON file looks like: the keys it has, and whether it could be read whole."""
+
+    keys: frozenset[str]
+    sound: bool
+
+    @property
+    def kind(self) -> FolderKind | None:
+        if any(signature <= self.keys for signature in _TRIAL_KEYS):
+            return "trial"
+        return "job" if self.keys & _JOB_KEYS else None
+
 
 def recognise(source: Source) -> FolderKind | None:
     """Tell by content whether a directory is a trial, a job, or neither."""
     files = set(source.files())
-    found = [name for name in _FILES if name in files]
-    if not found:
-        return None
-    kinds = {kind for name in found if (kind := _kind_of_file(source, name))}
+    looks = {name: _look(source, name) for name in _FILES if name in files}
+    kinds = {look.kind for look in looks.values()}
     if "trial" in kinds:
         return "trial"
-    # Many programs have a config.json with tasks in it: that alone makes no job.
-    if "job" in kinds and (len(found) > 1 or "job.log" in files or "config.json" not in files):
+    if "job" in kinds and _surely_a_job(looks, files):
         return "job"
     # A result.json that is empty or cut off still lies among a trial's folders.
-    if not kinds and any(source.has_folder(part) for part in _TRIAL_PARTS):
+    broken = any(look.kind is None and not look.sound for look in looks.values())
+    if broken and any(source.has_folder(part) for part in _TRIAL_PARTS):
         return "trial"
     return None
 
 
-def _kind_of_file(source: Source, name: str) -> FolderKind | None:
-    data = source.read(name)
-    if not data:
-        return None
+def _surely_a_job(looks: dict[str, _Look], files: set[str]) -> bool:
+    # Many programs have a config.json with tasks in it: that alone makes no job.
+    if len(looks) > 1 or "job.log" in files or "config.json" not in files:
+        return True
+    return looks["config.json"].keys >= _SURE_JOB_KEYS
+
+
+def _look(source: Source, name: str) -> _Look:
+    data = source.read(name) or b""
     try:
         sketch, _ = decode(data, SKETCH)
     except Malformed:
-        return _kind_of_keys({key for key in _KEYS if f'"{key}"'.encode() in data[:4096]})
-    return _kind_of_keys({key for key in _KEYS if getattr(sketch, key) is not UNSET})
+        found = {key for key in _KEYS if f'"{key}"'.encode() in data[:_HEAD]}
+        return _Look(frozenset(found), sound=False)
+    present = {key: getattr(sketch, key) for key in _KEYS if getattr(sketch, key) is not UNSET}
+    # Only an object is a Harbor task; a name of one is some other program's.
+    keys = {key for key, raw in present.items() if key != "task" or _is_object(raw)}
+    return _Look(frozenset(keys), sound=True)
 
 
-def _kind_of_keys(keys: set[str]) -> FolderKind | None:
-    if any(signature <= keys for signature in _TRIAL_KEYS):
-        return "trial"
-    return "job" if keys & _JOB_KEYS else None
+def _is_object(raw: Raw) -> bool:
+    return bytes(raw).lstrip().startswith(b"{")
 
 
 def read_job(source: Source) -> Job:
     """Read a job's config, result and lock; what is missing or broken stays None."""
-    job = Job(path=source.root, name=source.root.name)
-    if not _has_job_files(source):
+    job = Job(path=source.root, name=source.root.name, started=_count_started(source))
+    if not any(source.has(name) and _look(source, name).kind == "job" for name in _FILES):
         return job
     if source.has("config.json"):
         job.config = source.read_json("config.json", OBJECT)
@@ -107,8 +136,13 @@ def read_job(source: Source) -> Job:
     return job
 
 
-def _has_job_files(source: Source) -> bool:
-    return any(source.has(name) and _kind_of_file(source, name) == "job" for name in _FILES)
+def _count_started(source: Source) -> int:
+    """Count trial directories as Harbor's own viewer tells them."""
+    return sum(
+        source.has(f"{name}/config.json") or source.has(f"{name}/result.json")
+        for name in source.folders()
+        if not name.startswith((".", "_"))
+    )
 
 
 def _read_lock(source: Source, job: Job) -> None:
@@ -118,9 +152,18 @@ def _read_lock(source: Source, job: Job) -> None:
     job.harbor_version = lock.harbor.version if lock.harbor else None
     if lock.trials is not None:
         job.planned = len(lock.trials)
-        tasks = [trial.task for trial in lock.trials if trial.task and trial.task.name]
-        job.plan = Counter(str(task.name) for task in tasks)
-        job.digests = {str(task.name): task.digest for task in tasks if task.digest}
+        job.digests = _digests(lock.trials)
+
+
+def _digests(trials: list[LockedTrial]) -> dict[str, str]:
+    """Give the digest of each task by its path and by its name, unless several share that."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for trial in trials:
+        if trial.task and trial.task.digest:
+            for key in (trial.task.path, trial.task.name):
+                if key:
+                    found[key].add(trial.task.digest)
+    return {key: next(iter(digests)) for key, digests in found.items() if len(digests) == 1}
 
 
 def _planned(job: Job) -> int | None:
@@ -128,7 +171,7 @@ def _planned(job: Job) -> int | None:
         return job.result.n_total_trials
     config = job.config or {}
     tasks = config.get("tasks")
-    if config.get("datasets") or not isinstance(tasks, list):
+    if config.get("datasets") or not isinstance(tasks, list) or not tasks:
         return None
     agents = config.get("agents")
     attempts = config.get("n_attempts", 1)

@@ -5,17 +5,21 @@ Source: Harbor format reference, sections 1.6 and 8.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from evaltrace.agentlogs.transcript import Breakdown
 from evaltrace.failures import cause_of_breakdown, cause_of_exception, reward_counts
 from evaltrace.measures import status_of
-from evaltrace.readers.harbor.records import ExceptionInfo, StepResult, TrialResult
+from evaltrace.readers.harbor.phases import PHASES
+from evaltrace.readers.harbor.records import ExceptionInfo, StepResult, TrialResult, dig
 from evaltrace.trace import Cause, Evidence, Status, TraceError
-from evaltrace.untrusted import clean, shorten
+from evaltrace.untrusted import clean, one_line, shorten
 
 _MESSAGE_LIMIT = 16_384
 _VAGUE: frozenset[Cause] = frozenset({"unclassified", "agent_failed"})
+_EXIT_CODE = "NonZeroAgentExitCodeError"
 _PHASE_BY_CAUSE: dict[Cause, str] = {
     "verifier_failed": "verifier",
     "model_provider_failed": "agent_execution",
@@ -25,87 +29,117 @@ _PHASE_BY_CAUSE: dict[Cause, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A trial or one of its steps: what the harness says of it, and what the agent's log."""
+
+    result: TrialResult | StepResult | None
+    breakdown: Breakdown | None = None
+    name: str = "result.json"
+
+
 @dataclass(slots=True)
 class _Failure:
     type: str
     message: str | None
     cause: Cause
+    phase: str | None
     evidence: list[Evidence]
 
 
 def find_error(
-    result: TrialResult | None,
-    steps: list[StepResult],
-    breakdowns: list[Breakdown],
-    *,
-    reward: float | None,
-    has_traceback: bool,
+    places: Sequence[Place], *, reward: float | None, has_traceback: bool
 ) -> TraceError | None:
-    """Join what the harness caught and what the agent's log shows into one error.
+    """Join what the harness caught and what the agent's logs show into one error.
 
-    The reward stays valid only where every recorded failure leaves it so.
+    The reward stays valid only where every failure leaves it so; the error names one that
+    does not, where there is one.
     """
-    caught = [] if result is None else [_of_exception(result.exception_info, "result.json")]
-    for number, step in enumerate(steps, 1):
-        where = f"result.json: step_results[{number - 1}]"
-        caught.append(_of_exception(step.exception_info, where))
-    failures = [failure for failure in caught if failure]
-    if has_traceback and failures:
-        failures[0].evidence.append(Evidence(path="exception.txt"))
-    logged = [_of_breakdown(breakdown) for breakdown in breakdowns]
-    failures = _merged(failures, logged)
+    failures = [failure for place in places for failure in _failures(place)]
     if not failures:
         return None
-    first = failures[0]
+    if has_traceback:
+        failures[0].evidence.append(Evidence(path="exception.txt"))
+    decisive = min(failures, key=_rank)
     return TraceError(
-        type=first.type,
-        message=first.message,
-        cause=first.cause,
-        phase=_PHASE_BY_CAUSE.get(first.cause) or _last_phase(result),
+        type=decisive.type,
+        message=decisive.message,
+        cause=decisive.cause,
+        phase=decisive.phase,
         reward_valid=reward is not None and all(reward_counts(row.cause) for row in failures),
         evidence=[evidence for failure in failures for evidence in failure.evidence],
     )
 
 
-def _merged(caught: list[_Failure], logged: list[_Failure]) -> list[_Failure]:
-    """Let the log's evidence name the cause where the exception is too vague to."""
-    if not caught or not logged:
-        return caught or logged
-    first = caught[0]
-    if first.cause in _VAGUE:
-        first.cause = logged[0].cause
-    if first.cause == logged[0].cause:
-        first.evidence += logged[0].evidence
-    return caught
+def _rank(failure: _Failure) -> int:
+    return 0 if failure.cause == "cancelled" else 2 if reward_counts(failure.cause) else 1
 
 
-def _of_exception(info: ExceptionInfo | None, where: str) -> _Failure | None:
+def _failures(place: Place) -> list[_Failure]:
+    """Give what went wrong at one place; the log names a cause the exception is too vague for."""
+    caught, logged = _of_exception(place), _of_breakdown(place)
+    if caught is None or logged is None:
+        return [failure for failure in (caught, logged) if failure]
+    if caught.cause in _VAGUE:
+        caught.cause, caught.phase = logged.cause, logged.phase
+    if caught.cause == logged.cause:
+        caught.evidence += logged.evidence
+    return [caught]
+
+
+def _of_exception(place: Place) -> _Failure | None:
+    info: ExceptionInfo | None = place.result.exception_info if place.result else None
     if info is None or not info.exception_type:
         return None
+    cause = cause_of_exception(info.exception_type)
+    reached = _last_phase(place.result)
+    if info.exception_type.rpartition(".")[2] == _EXIT_CODE:
+        # What an agent leaves at its exit is verified all the same.
+        reached = "agent_execution" if reached == "verifier" else reached
+    if cause == "unclassified":
+        cause = _cause_of_phase(place.result, reached)
     return _Failure(
         type=clean(info.exception_type),
         message=_short(info.exception_message),
-        cause=cause_of_exception(info.exception_type),
-        evidence=[Evidence(path=where)],
+        cause=cause,
+        phase=_PHASE_BY_CAUSE.get(cause) or reached,
+        evidence=[Evidence(path=place.name)],
     )
 
 
-def _of_breakdown(breakdown: Breakdown) -> _Failure:
-    kind, cause = cause_of_breakdown(breakdown.kind, breakdown.http_status, breakdown.message)
-    place = Evidence(path=breakdown.path, line=breakdown.line, text=_short(breakdown.message))
-    return _Failure(clean(kind), _short(breakdown.message), cause, [place])
+def _cause_of_phase(result: TrialResult | StepResult | None, reached: str | None) -> Cause:
+    """Blame what was under way, for an exception of a type that says nothing."""
+    if reached in ("environment_setup", "agent_setup") and not _has_steps(result):
+        return "sandbox_failed"
+    unjudged = result is not None and result.verifier_result is None
+    return "verifier_failed" if reached == "verifier" and unjudged else "unclassified"
+
+
+def _has_steps(result: TrialResult | StepResult | None) -> bool:
+    return isinstance(result, TrialResult) and bool(result.step_results)
+
+
+def _last_phase(result: TrialResult | StepResult | None) -> str | None:
+    reached = [name for name in PHASES if getattr(result, name, None) is not None]
+    return reached[-1] if reached else None
+
+
+def _of_breakdown(place: Place) -> _Failure | None:
+    seen = place.breakdown
+    if seen is None:
+        return None
+    kind, cause = cause_of_breakdown(seen.kind, seen.http_status, seen.message)
+    return _Failure(
+        type=clean(kind),
+        message=_short(seen.message),
+        cause=cause,
+        phase=_PHASE_BY_CAUSE.get(cause, "agent_execution"),
+        evidence=[Evidence(path=seen.path, line=seen.line, text=_short(seen.message))],
+    )
 
 
 def _short(text: str | None) -> str | None:
     return shorten(clean(text), _MESSAGE_LIMIT) if text else None
-
-
-def _last_phase(result: TrialResult | None) -> str | None:
-    if result is None:
-        return None
-    names = ("environment_setup", "agent_setup", "agent_execution", "verifier")
-    reached = [name for name in names if getattr(result, name) is not None]
-    return reached[-1] if reached else None
 
 
 def unfinished(job_finished: bool | None, *, unreadable: bool) -> TraceError | None:
@@ -121,6 +155,43 @@ def unfinished(job_finished: bool | None, *, unreadable: bool) -> TraceError | N
     )
 
 
+def unrewarded(
+    result: TrialResult, config: dict[str, Any], rewards: dict[str, float] | None
+) -> TraceError | None:
+    """Explain a trial that ended without an exception, and without a reward to go by."""
+    if is_running(result, None):
+        return None
+    kind, cause, message = _why_unrewarded(result, config, rewards)
+    return TraceError(
+        type=kind,
+        message=message,
+        cause=cause,
+        phase="verifier" if cause == "verifier_failed" else _last_phase(result),
+        evidence=[Evidence(path="result.json")],
+    )
+
+
+def _why_unrewarded(
+    result: TrialResult, config: dict[str, Any], rewards: dict[str, float] | None
+) -> tuple[str, Cause, str]:
+    if rewards:
+        keys = one_line(", ".join(sorted(rewards)), 500)
+        return "RewardKeyMissing", "unclassified", f"no key `reward` among several: {keys}"
+    if dig(config, "verifier", "disable") is True:
+        return "VerifierDisabled", "unclassified", "the verifier was disabled"
+    if dig(config, "install_only") is True:
+        return "InstallOnly", "unclassified", "the agent was installed and not run"
+    return "RewardMissing", "verifier_failed", "no reward was recorded, and no exception"
+
+
+def is_running(result: TrialResult | None, error: TraceError | None) -> bool:
+    """Tell whether a trial has not ended, as far as its files tell."""
+    if result is None:
+        return error is None
+    ended = (result.finished_at, result.exception_info, result.verifier_result)
+    return all(part is None for part in ended)
+
+
 def find_status(
     result: TrialResult | None,
     reward: float | None,
@@ -130,9 +201,9 @@ def find_status(
     """Derive the status; a trial without a result is running unless an error explains it."""
     if error is not None and error.cause == "cancelled":
         return "cancelled"
-    if result is None:
-        return "error" if error else "running"
-    if result.finished_at is None and result.exception_info is None and reward is None:
+    if is_running(result, error):
         return "running"
+    if result is None:
+        return "error"
     valid = error is None or error.reward_valid
     return status_of(reward, valid=valid, threshold=threshold)

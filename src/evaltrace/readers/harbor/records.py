@@ -5,6 +5,7 @@ Source: Harbor format reference, sections 1.5, 2 and 14 (0.1.0 to 0.25.0).
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -34,9 +35,9 @@ class AgentInfo(msgspec.Struct):
 
 
 class VerifierResult(msgspec.Struct):
-    """Rewards by key; a NaN (before 0.23) arrives as None."""
+    """Rewards by key, of any type: one that is no number must not cost the others."""
 
-    rewards: dict[str, float | None] | None = None
+    rewards: dict[str, Any] | None = None
 
 
 class ExceptionInfo(msgspec.Struct):
@@ -107,10 +108,12 @@ class LockedHarbor(msgspec.Struct):
 
 
 class LockedTask(msgspec.Struct):
-    """A task as resolved by the job."""
+    """A task as resolved by the job; `name` is the short one where a result has `org/name`."""
 
     name: str | None = None
     digest: str | None = None
+    source: str | None = None
+    path: str | None = None
 
 
 class LockedTrial(msgspec.Struct):
@@ -146,6 +149,7 @@ class Sketch(msgspec.Struct):
     tasks: Raw | UnsetType = UNSET
     datasets: Raw | UnsetType = UNSET
     jobs_dir: Raw | UnsetType = UNSET
+    n_attempts: Raw | UnsetType = UNSET
     n_total_trials: Raw | UnsetType = UNSET
     trials: Raw | UnsetType = UNSET
 
@@ -159,17 +163,24 @@ OBJECT = msgspec.json.Decoder(dict[str, Any])
 ANY = msgspec.json.Decoder()
 
 
+_MOST = 2**53
+"""A count above this is no count: JSON readers lose its last digits."""
+
+
 def number(record: dict[str, Raw] | None, key: str) -> float | None:
-    """Give a number of an agent result; None when it is absent, null or no number."""
+    """Give a number of an agent result; None when it is absent, null or no finite number."""
     raw = (record or {}).get(key)
-    value = ANY.decode(raw) if raw is not None else None
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    try:
+        value = ANY.decode(raw) if raw is not None else None
+    except msgspec.DecodeError:  # a number beyond all bounds
+        return None
+    return value if is_number(value) and not isinstance(value, bool) else None
 
 
 def count(record: dict[str, Raw] | None, key: str) -> int | None:
     """Give a whole, non-negative number of an agent result, else None."""
     value = number(record, key)
-    return int(value) if value is not None and value >= 0 else None
+    return int(value) if value is not None and 0 <= value <= _MOST else None
 
 
 def dig(record: Any, *keys: str) -> Any:
@@ -177,6 +188,14 @@ def dig(record: Any, *keys: str) -> Any:
     for key in keys:
         record = record.get(key) if isinstance(record, dict) else None
     return record
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a finite number that a float can hold."""
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def text(value: Any) -> str | None:

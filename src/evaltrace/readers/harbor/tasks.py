@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 import uuid
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -26,11 +26,11 @@ def find_task(
 ) -> Source | None:
     """Find the task's directory; None unless it holds a task.toml and an instruction."""
     try:
-        places = _places(reference, config, trial_uri, digest)
-    except RuntimeError:  # no home directory to expand ~ with
-        places = []
+        places = _places(reference, config, _run_folder(config, trial_uri), digest)
+    except (RuntimeError, ValueError):  # no home directory to expand ~ with, or no URI
+        return None
     for place in places:
-        if "\0" in str(place):
+        if "\0" in str(place) or not place.is_absolute():
             continue
         source = Source(place, label=f"task {place.name}")
         if source.has("task.toml") and (source.has("instruction.md") or source.has_folder("steps")):
@@ -39,30 +39,38 @@ def find_task(
 
 
 def _places(
-    reference: dict[str, Any], config: dict[str, Any], trial_uri: str | None, digest: str | None
+    reference: dict[str, Any], config: dict[str, Any], started_in: Path | None, digest: str | None
 ) -> list[Path]:
     path = text(reference.get("path"))
-    base = text(dig(config, "task", "download_dir"))
-    roots = [Path(base)] if base else [Path(cache).expanduser() for cache in _CACHES]
+    package = _package(reference)
     if text(reference.get("git_url")):
         key = short_uuid(_git_key(reference))
-        return [root / key / Path(path or "").name for root in roots]
-    if text(reference.get("org")) and text(reference.get("name")):
-        name = Path("packages", str(reference["org"]), str(reference["name"]))
-        hexes = [text(reference.get("ref")), digest]
+        return [root / key / PurePosixPath(path or "").name for root in _roots(config, started_in)]
+    if package:
+        known = [text(reference.get("ref")), digest]
+        hexes = [value.removeprefix("sha256:") for value in known if value]
         return [
-            root / name / value.removeprefix("sha256:")
-            for root in roots
-            for value in hexes
-            if value
+            Path(root, "packages", *package, name)
+            for root in _roots(config, started_in)
+            for name in hexes
         ]
-    if path is None:
-        return []
-    place = Path(path).expanduser()
-    if place.is_absolute():
-        return [place]
-    folder = _run_folder(config, trial_uri)
-    return [folder / place] if folder else []
+    return [_from(Path(path).expanduser(), started_in)] if path else []
+
+
+def _package(reference: dict[str, Any]) -> tuple[str, str] | None:
+    org, name = text(reference.get("org")), text(reference.get("name"))
+    if org is None and name and not text(reference.get("path")):
+        org, _, name = name.rpartition("/")
+    return (org, name) if org and name else None
+
+
+def _roots(config: dict[str, Any], started_in: Path | None) -> list[Path]:
+    base = text(dig(config, "task", "download_dir"))
+    return [_from(Path(place).expanduser(), started_in) for place in ([base] if base else _CACHES)]
+
+
+def _from(place: Path, started_in: Path | None) -> Path:
+    return started_in / place if started_in else place
 
 
 def _run_folder(config: dict[str, Any], trial_uri: str | None) -> Path | None:
@@ -77,9 +85,9 @@ def _run_folder(config: dict[str, Any], trial_uri: str | None) -> Path | None:
 
 def _git_key(reference: dict[str, Any]) -> str:
     commit = reference.get("git_commit_id")
+    path = PurePosixPath(str(reference.get("path")))
     return (
-        f"git_url={reference['git_url']!r} git_commit_id={commit!r} "
-        f"path=PosixPath({str(reference.get('path'))!r})"
+        f"git_url={reference['git_url']!r} git_commit_id={commit!r} path=PosixPath({str(path)!r})"
     )
 
 
@@ -94,12 +102,14 @@ def short_uuid(name: str) -> str:
     return digits.ljust(22, _ALPHABET[0])[:22][::-1]
 
 
-def read_metadata(task: Source | None) -> dict[str, Any] | None:
-    """Read the task.toml; None where it is missing or no TOML."""
+def read_document(task: Source | None) -> dict[str, Any] | None:
+    """Read the task.toml; None (and a problem of the task) where it is no TOML."""
     document = task.read_text("task.toml", _TEXT_LIMIT) if task else None
-    if document is None:
+    if task is None or document is None:
         return None
     try:
         return tomllib.loads(document.text)
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (tomllib.TOMLDecodeError, RecursionError) as fault:
+        hint = "Category, difficulty, tags and MCP servers of the task are missing."
+        task.report("malformed_toml", "task.toml", str(fault), hint)
         return None

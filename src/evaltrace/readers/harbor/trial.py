@@ -16,12 +16,11 @@ from evaltrace.readers.harbor.records import (
     LockedTrial,
     TrialResult,
     dig,
+    text,
 )
 from evaltrace.readers.harbor.version import Version, find_version
 from evaltrace.source import Source
-from evaltrace.trace import (
-    Input,
-)
+from evaltrace.trace import Input
 from evaltrace.untrusted import clean, printable
 
 
@@ -35,6 +34,7 @@ class TrialFiles:
     lock: LockedTrial | None
     config: dict[str, Any]
     config_from: str
+    sparse: dict[str, Any] | None
     task_name: str
     name: str
     job_name: str | None
@@ -45,7 +45,13 @@ class TrialFiles:
     def task_digest(self) -> str | None:
         """The digest of the task's content, from the trial's lock or the job's."""
         own = self.lock.task.digest if self.lock and self.lock.task else None
-        return own or (self.job.digests.get(self.task_name) if self.job else None)
+        if own or self.job is None:
+            return own
+        # A lock names a local task by its short name, whatever name its result has.
+        short = self.task_name.rpartition("/")[2]
+        keys = (dig(self.config, "task", "path"), self.task_name, short)
+        found = (self.job.digests.get(key) for key in keys if isinstance(key, str))
+        return next((digest for digest in found if digest), None)
 
     @property
     def trace_id(self) -> str:
@@ -59,13 +65,13 @@ def open_trial(path: Path, job: Job | None, label: str) -> TrialFiles:
     source = Source(path, boundary=job.path if job else path, label=label)
     result = source.read_json("result.json", TRIAL_RESULT) if source.has("result.json") else None
     lock = source.read_json("lock.json", TRIAL_LOCK) if source.has("lock.json") else None
-    needs_sparse = result is None or not result.config
     sparse = None
-    if needs_sparse and source.has("config.json"):
+    if (result is None or not result.config) and source.has("config.json"):
         sparse = source.read_json("config.json", OBJECT)
     config, config_from = configs.full_config(result, lock, sparse)
-    recorded = dig(config, "job_id") or dig(sparse, "job_id")
     folder_name = printable(path.name).encode("utf-8", "replace").decode()
+    recorded = text(dig(config, "job_id"))
+    named = (result.trial_name if result else None) or text(dig(config, "trial_name"))
     return TrialFiles(
         source=source,
         job=job,
@@ -73,38 +79,35 @@ def open_trial(path: Path, job: Job | None, label: str) -> TrialFiles:
         lock=lock,
         config=config,
         config_from=config_from,
-        task_name=clean(configs.task_name(result, config, lock, sparse, folder_name)),
-        name=clean((result.trial_name if result else None) or _name(sparse) or folder_name),
-        job_name=clean(job.name) if job else recorded_job_name(config or sparse),
-        job_id=(job.id if job else None) or (recorded if isinstance(recorded, str) else None),
+        sparse=sparse,
+        task_name=clean(configs.task_name(result, config, lock, folder_name)),
+        name=clean(named or folder_name),
+        job_name=clean(job.name) if job else recorded_job_name(config),
+        job_id=(job.id if job else None) or recorded,
         result_unreadable=result is None and source.has("result.json"),
     )
 
 
-def _name(sparse: dict[str, Any] | None) -> str | None:
-    name = dig(sparse, "trial_name")
-    return name if isinstance(name, str) and name else None
-
-
 def find_trial_version(files: TrialFiles) -> Version:
     """Find which Harbor ran a trial."""
-    job = files.job
+    return _version(files.job, files)
+
+
+def _version(job: Job | None, files: TrialFiles | None) -> Version:
     return find_version(
-        files.source,
-        files.result,
+        files.source if files else None,
+        files.result if files else None,
+        files.sparse if files else None,
         locked=job.harbor_version if job else None,
         job_config=job.config if job else None,
         job_result=job.result if job else None,
-        has_job_log=job.has_log if job else None,
+        has_job_log=job.has_log if job else False,
     )
 
 
 def to_input(job: Job | None, first: TrialFiles | None, *, found: int, selected: int) -> Input:
     """Make the job's row of the output's `inputs`; `first` is any trial of it, for the version."""
-    version = find_trial_version(first) if first else Version()
-    if job and job.harbor_version:
-        version = Version(exact=job.harbor_version, known_from="lock.json of the job")
-    planned = job.planned if job else None
+    version = _version(job, first)
     stats = job.result.stats if job and job.result else None
     return Input(
         job_name=job.name if job else (first.job_name if first else None),
@@ -112,9 +115,9 @@ def to_input(job: Job | None, first: TrialFiles | None, *, found: int, selected:
         harness="harbor",
         harness_version=version.label,
         harness_version_from=version.known_from,
-        planned=planned,
+        planned=job.planned if job else None,
         found=found,
-        absent=None if planned is None else max(planned - found, 0),
+        absent=job.absent(found) if job else None,
         selected=selected,
         retries=stats.n_retries if stats else None,
     )

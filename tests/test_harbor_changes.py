@@ -1,0 +1,174 @@
+"""Patches that somebody recorded, by the conventions of old and new versions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aggregated import aggregate, codes
+from job_dirs import Step, write_job
+
+PATCH = """\
+diff --git a/main.py b/main.py
+--- a/main.py
++++ b/main.py
+@@ -1 +1,2 @@
+ print("hello")
++print("DEBUG")
+"""
+OTHER = PATCH.replace("main.py", "other.py")
+
+
+def the_trace(job: Path) -> dict[str, Any]:
+    [trace] = aggregate(job)["traces"]
+    found: dict[str, Any] = trace
+    return found
+
+
+def the_trial(job: Path) -> Path:
+    [trial] = [path for path in job.iterdir() if path.is_dir()]
+    return trial
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("version", "place"),
+    [
+        ("0.1.45", "artifacts/agent.patch"),
+        ("0.13.1", "artifacts/agent.patch"),
+        ("0.14.0", "artifacts/tmp/agent.patch"),
+        ("0.25.0", "artifacts/tmp/agent.patch"),
+    ],
+)
+def test_collected_patch_by_the_convention_of_the_version(
+    tmp_path: Path, version: str, place: str
+) -> None:
+    spec = {"task": "add-flag", "artifacts": {"/tmp/agent.patch": PATCH}}
+    trace = the_trace(write_job(tmp_path, "job", [spec], version=version))
+    assert trace["code_changes"] == PATCH
+    assert trace["sources"]["code_changes"] == place
+    assert trace["code_stats"] == {
+        "source": "artifact",
+        "complete": True,
+        "files": [{"path": "main.py", "change": "modified", "added": 1, "removed": 0}],
+        "files_changed": 1,
+        "lines_added": 1,
+        "lines_removed": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("place", "source"),
+    [
+        ("artifacts/logs/artifacts/deep/fix.diff", "artifact"),
+        ("verifier/final.diff", "artifact"),
+        ("verifier/agent.patch", "artifact"),
+        ("agent/trae-agent.patch", "agent_patch"),
+        ("agent/patch.diff", "agent_patch"),
+        ("agent/swe-agent-output/abc/abc.patch", "agent_patch"),
+    ],
+)
+def test_places_of_patches(tmp_path: Path, place: str, source: str) -> None:
+    job = write_job(tmp_path, "job", ["add-flag"])
+    write(the_trial(job) / place, PATCH)
+    trace = the_trace(job)
+    assert (trace["code_changes"], trace["sources"]["code_changes"]) == (PATCH, place)
+    assert trace["code_stats"]["source"] == source
+
+
+def test_best_place_first_and_usual_names_before_others(tmp_path: Path) -> None:
+    job = write_job(tmp_path, "job", ["add-flag"])
+    trial = the_trial(job)
+    places = (
+        "agent/agent.patch",
+        "verifier/a.diff",
+        "artifacts/logs/artifacts/a-first.diff",
+        "artifacts/logs/artifacts/model.patch",
+    )
+    for place in places:
+        write(trial / place, PATCH)
+        assert the_trace(job)["sources"]["code_changes"] == place
+
+
+def test_patches_of_a_collected_source_tree_are_not_the_agents(tmp_path: Path) -> None:
+    job = write_job(tmp_path, "job", ["add-flag"])
+    trial = the_trial(job)
+    manifest = json.loads((trial / "artifacts/manifest.json").read_text())
+    tree = {"source": "/app", "destination": "artifacts/app", "type": "directory", "status": "ok"}
+    (trial / "artifacts/manifest.json").write_text(json.dumps([*manifest, tree]))
+    write(trial / "artifacts/app/vendor/0001-fix.patch", OTHER)
+    assert the_trace(job)["code_changes"] is None
+    write(trial / "artifacts/logs/artifacts/x.patch", PATCH)
+    assert the_trace(job)["code_changes"] == PATCH
+
+
+def test_an_empty_patch_is_no_change(tmp_path: Path) -> None:
+    spec = {"task": "add-flag", "artifacts": {"/tmp/agent.patch": ""}}
+    document = aggregate(write_job(tmp_path, "job", [spec]))
+    [trace] = document["traces"]
+    assert trace["code_changes"] is None
+    assert trace["code_stats"] == {
+        "source": "artifact",
+        "complete": True,
+        "files": [],
+        "files_changed": 0,
+        "lines_added": 0,
+        "lines_removed": 0,
+    }
+    assert document["problems"] == []
+
+
+def test_no_patch_is_unknown(tmp_path: Path) -> None:
+    trace = the_trace(write_job(tmp_path, "job", ["add-flag"]))
+    assert (trace["code_changes"], trace["code_stats"]) == (None, None)
+    assert "code_changes" not in trace["sources"]
+
+
+def test_what_is_no_diff_is_kept_as_text(tmp_path: Path) -> None:
+    spec = {"task": "add-flag", "artifacts": {"/tmp/agent.patch": "fatal: not a git repository"}}
+    document = aggregate(write_job(tmp_path, "job", [spec]))
+    [trace] = document["traces"]
+    assert trace["code_changes"] == "fatal: not a git repository"
+    assert trace["code_stats"] is None
+    assert codes(document) == {"unparseable_diff"}
+
+
+def test_a_huge_patch_is_cut_and_not_counted(tmp_path: Path) -> None:
+    big = PATCH + "+" + "x" * 5_000_000 + "\n"
+    spec = {"task": "add-flag", "artifacts": {"/tmp/agent.patch": big}}
+    trace = the_trace(write_job(tmp_path, "job", [spec]))
+    assert trace["code_stats"] is None
+    [cut] = [row for row in trace["truncated"] if row["field"] == "code_changes"]
+    assert cut["original_length"] == len(big)
+    assert len(trace["code_changes"]) < 5_000_000
+
+
+def step_job(root: Path) -> tuple[Path, Path]:
+    steps = [Step(name="a"), Step(name="b")]
+    job = write_job(root, "job", [{"task": "add-flag", "steps": steps}])
+    return job, the_trial(job) / "steps"
+
+
+def test_patch_of_the_last_step_counts(tmp_path: Path) -> None:
+    job, steps = step_job(tmp_path)
+    write(steps / "a/artifacts/tmp/agent.patch", OTHER)
+    write(steps / "b/artifacts/tmp/agent.patch", PATCH)
+    trace = the_trace(job)
+    assert trace["code_changes"] == PATCH
+    assert trace["code_stats"]["complete"] is True
+    assert trace["sources"]["code_changes"] == "steps/b/artifacts/tmp/agent.patch"
+
+
+def test_patch_of_an_earlier_step_is_incomplete(tmp_path: Path) -> None:
+    job, steps = step_job(tmp_path)
+    write(steps / "a/artifacts/tmp/agent.patch", OTHER)
+    trace = the_trace(job)
+    assert trace["code_changes"] == OTHER
+    assert trace["code_stats"]["complete"] is False
