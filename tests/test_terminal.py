@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evaltrace import trace as tr
@@ -35,7 +35,8 @@ def widest(text: str) -> int:
     """Columns of the widest line; joined emoji counted apart, as plain terminals do."""
 
     def measure(character: str) -> int:
-        if unicodedata.combining(character) or character in "\u200d\ufe0f":
+        # As wcwidth has it: marks that combine take no column, whatever their class.
+        if unicodedata.category(character) in ("Mn", "Me") or character in "\u200d\ufe0f":
             return 0
         return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
@@ -199,6 +200,7 @@ def test_no_line_is_too_wide_and_no_control_sequence_survives(text: str, width: 
 
 
 @given(st.text(max_size=120), st.integers(40, 100))
+@example("00000000000\u0941", 40)
 def test_any_text_fits_any_width(text: str, width: int) -> None:
     trace = filled_with(text)
     for shown in (render_trace(trace, width), render_table([trace], width)):
