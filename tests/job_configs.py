@@ -291,7 +291,7 @@ def trial_lock(version: str, config: Json, task_name: str) -> Json:
     elif not since(version, "0.6.3"):
         lock["trial_name"] = config["trial_name"]
     lock["task"] = {
-        "name": task_name,
+        "name": task_name.rpartition("/")[2],
         "type": "local",
         "digest": "sha256:" + task_digest(task_name),
         "source": config["task"]["source"],
