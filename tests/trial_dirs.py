@@ -71,8 +71,7 @@ def log_lines(trial: Trial) -> str:
     if since(trial.version, "0.2.0"):
         prompt = trial.run_for(trial.run).instruction.rstrip("\n")
         said = "" if since(trial.version, "0.19.0") else f" '{prompt}'"
-        log = f"2>&1 | tee /logs/agent/{trial.agent}.txt"
-        lines += [f"Running command: {trial.agent} --print{said} {log}", "Command outputs captured"]
+        lines += [f"Running command: {trial.agent} --print{said}", "Command outputs captured"]
     return "".join(line + "\n" for line in lines)
 
 
