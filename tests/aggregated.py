@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from evaltrace.aggregate import Options, plan_aggregation, write_aggregation
+from evaltrace.aggregate import write_aggregation
+from evaltrace.plan import Options, plan_aggregation
 
-CORPUS = Path(__file__).parents[1].parent / "shared" / "corpus"
+_BESIDE = Path(__file__).parents[1].parent / "shared" / "corpus"
+CORPUS = Path(os.environ.get("EVALTRACE_CORPUS") or _BESIDE)
+"""Real job directories, where there are any."""
+
 EXAMPLES = Path(__file__).parents[1] / "examples" / "jobs"
 
 
 def aggregate_bytes(*paths: Path, form: Any = "json", **options: Any) -> bytes:
     """Give the file that aggregating the paths makes, as bytes."""
-    chosen = Options(**options)
     out = BytesIO()
-    write_aggregation(plan_aggregation(paths, chosen), out, options=chosen, form=form)
+    write_aggregation(plan_aggregation(paths, Options(**options)), out, form=form)
     return out.getvalue()
 
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aggregated import CORPUS
 from evaltrace.agentlogs import atif
 from evaltrace.agentlogs.transcript import Transcript, tally
 from evaltrace.source import Source
 from evaltrace.trace import Event, ModelUsage, Usage
 
 FIXTURE = Path(__file__).parent / "data" / "agentlogs" / "atif"
-CORPUS = Path(__file__).parents[1].parent / "shared" / "corpus"
 Json = dict[str, Any]
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aggregated import CORPUS
 from evaltrace.agentlogs import claude_code
 from evaltrace.agentlogs.transcript import Breakdown, Transcript, tally
 from evaltrace.failures import cause_of_breakdown
@@ -19,7 +20,6 @@ from evaltrace.trace import Event, ModelUsage, PermissionDenial, Usage
 
 FIXTURE = Path(__file__).parent / "data" / "agentlogs" / "claude"
 STREAM = FIXTURE / "agent" / "claude-code.txt"
-CORPUS = Path(__file__).parents[1].parent / "shared" / "corpus"
 SONNET, HAIKU = "claude-sonnet-4-5", "claude-haiku-4-5"
 Json = dict[str, Any]
 Rows = dict[tuple[str, str | None], tuple[int, int]]

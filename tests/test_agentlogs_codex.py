@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aggregated import CORPUS
 from evaltrace.agentlogs import codex
 from evaltrace.agentlogs.transcript import Transcript, tally
 from evaltrace.source import Source
 from evaltrace.trace import Event, Usage
 
 FIXTURE = Path(__file__).parent / "data" / "agentlogs" / "codex"
-CORPUS = Path(__file__).parents[1].parent / "shared" / "corpus"
 MAIN = "sessions/2026/01/02/rollout-2026-01-02T09-00-00-th-1.jsonl"
 Json = dict[str, Any]
 Rows = dict[tuple[str, str | None], tuple[int, int]]

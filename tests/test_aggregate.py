@@ -10,16 +10,9 @@ from pathlib import Path
 import pytest
 
 from aggregated import aggregate, aggregate_bytes, by_task, codes
-from evaltrace.aggregate import (
-    Entry,
-    Options,
-    Record,
-    aggregate_jobs,
-    output_name,
-    plan_aggregation,
-    read_records,
-)
-from evaltrace.errors import NothingFound, StrictFailure, UnknownTask, UnreadablePath
+from evaltrace.aggregate import Record, aggregate_jobs, check_output, output_name, read_records
+from evaltrace.errors import NothingFound, OutputFailure, StrictFailure, UnknownTask, UnreadablePath
+from evaltrace.plan import Entry, Options, plan_aggregation
 from evaltrace.schema import violations
 from job_dirs import CODESEARCH, write_job
 
@@ -151,21 +144,83 @@ def test_task_by_trial_name(jobs: Path) -> None:
     assert ids(aggregate(jobs, tasks=(name,))) == [name]
 
 
+def test_choosing_an_attempt_does_not_make_it_the_first(jobs: Path) -> None:
+    whole = {t["task_id"]: t["attempt"] for t in aggregate(jobs / "baseline")["traces"]}
+    for name, attempt in whole.items():
+        by_name = aggregate(jobs, tasks=(name,))["traces"]
+        by_path = aggregate(jobs / "baseline" / name)["traces"]
+        assert [t["attempt"] for t in [*by_name, *by_path]] == [attempt, attempt]
+    assert set(whole.values()) == {1, 2}
+
+
+def test_trials_named_one_by_one_are_those_of_the_job(jobs: Path) -> None:
+    trials = sorted((jobs / "baseline").glob("*__*"))
+    document = aggregate(*trials)
+    assert document["traces"] == aggregate(jobs / "baseline")["traces"]
+    assert [row["found"] for row in document["inputs"]] == [6]
+    two = aggregate(trials[0], trials[3])
+    assert [(row["found"], row["selected"]) for row in two["inputs"]] == [(6, 2)]
+
+
+def test_a_job_reached_through_a_link_counts_once(jobs: Path) -> None:
+    whole = aggregate_bytes(jobs)
+    (jobs / "latest").symlink_to("baseline")
+    (jobs / "baseline" / "again").symlink_to(next((jobs / "baseline").glob("slow__*")).name)
+    assert aggregate_bytes(jobs) == whole
+    assert aggregate_bytes(jobs, jobs / "latest") == whole
+
+
 def test_selection_does_not_renumber(jobs: Path) -> None:
     chosen = aggregate(jobs, tasks=("slow",))["traces"]
     whole = [t for t in aggregate(jobs)["traces"] if t["task"]["name"] == "slow"]
     assert chosen == whole
 
 
-def test_unknown_task_names_the_nearest(jobs: Path) -> None:
-    with pytest.raises(UnknownTask, match="add-flag"):
+def test_unknown_task_names_the_nearest_or_what_there_is(jobs: Path) -> None:
+    with pytest.raises(UnknownTask, match=r"Did you mean add-flag\?"):
         aggregate(jobs, tasks=("add-flagg",))
+    with pytest.raises(UnknownTask, match=r"Tasks here: add-flag, fix-bug, slow\."):
+        aggregate(jobs, tasks=("quite-different",))
 
 
 def test_nothing_found_says_what_was_there(tmp_path: Path) -> None:
     write_job(tmp_path, "empty", [], plan=["one", "two"])
     with pytest.raises(NothingFound, match=r"planned 2 trial"):
         aggregate(tmp_path)
+
+
+def test_nothing_found_names_the_problem_that_stood_in_the_way(jobs: Path, tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "job").symlink_to(jobs / "baseline")
+    with pytest.raises(NothingFound, match=r"links/job: symbolic link out of the job"):
+        aggregate(tmp_path / "links")
+
+
+def test_output_may_not_lie_in_any_job(jobs: Path, tmp_path: Path) -> None:
+    plan = plan_aggregation([jobs / "baseline"])
+    trial = next((jobs / "with-mcp").glob("slow__*"))
+    for place in (jobs / "baseline/x.json", jobs / "with-mcp/new/x.json", trial / "agent/x.json"):
+        with pytest.raises(OutputFailure, match="inside the job"):
+            check_output(plan, place)
+    check_output(plan, tmp_path / "x.json")
+    check_output(plan, jobs / "x.json")
+
+
+def test_a_run_that_loses_every_trial_leaves_the_earlier_output(
+    jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evaltrace.readers import harbor
+
+    out = tmp_path / "out.json"
+    out.write_text("earlier")
+
+    def failing(files, **options):
+        raise ZeroDivisionError("unforeseen")
+
+    monkeypatch.setattr(harbor, "read_trace", failing)
+    with pytest.raises(NothingFound, match="unforeseen"):
+        aggregate_jobs([jobs], out)
+    assert out.read_text() == "earlier"
 
 
 @pytest.mark.parametrize("name", ["missing", "file.txt", "nul\0byte"])
@@ -184,10 +239,24 @@ def test_a_copy_of_a_trial_counts_once_and_is_reported(jobs: Path, tmp_path: Pat
     assert codes(document) == {"duplicate_trial"}
 
 
-def test_arm_and_threshold(jobs: Path) -> None:
-    document = aggregate(jobs, arm="baseline", pass_threshold=0.0)
+def test_arm_and_threshold(tmp_path: Path) -> None:
+    job = write_job(tmp_path, "job", [{"task": "half", "reward": 0.5}, {"task": "no", "reward": 0}])
+    document = aggregate(job, arm="baseline", pass_threshold=0.5)
     assert {trace["arm"] for trace in document["traces"]} == {"baseline"}
-    assert {trace["status"] for trace in document["traces"]} == {"pass"}
+    assert [trace["status"] for trace in document["traces"]] == ["pass", "fail"]
+    assert by_task(aggregate(job))["half"]["status"] == "partial"
+
+
+@pytest.mark.parametrize("threshold", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_threshold_that_would_pass_failures_is_refused(threshold: float) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        Options(pass_threshold=threshold)
+
+
+@pytest.mark.parametrize("arm", ["", " ", "two\nlines", "a\x1b[31mb"])
+def test_an_arm_is_a_printable_label(arm: str) -> None:
+    with pytest.raises(ValueError, match="label"):
+        Options(arm=arm)
 
 
 def test_without_events_all_else_is_the_same(jobs: Path) -> None:
@@ -298,11 +367,13 @@ def test_aggregate_jobs_writes_the_file_and_sums_up(jobs: Path, tmp_path: Path) 
 def test_default_name_is_the_arm_else_the_job_else_the_paths(jobs: Path) -> None:
     both = plan_aggregation([jobs])
     one = plan_aggregation([jobs / "baseline"])
-    assert output_name(both, [jobs], "my arm") == "my-arm"
-    assert output_name(one, [jobs / "baseline"], None) == "baseline"
-    assert output_name(both, [jobs], None) == "jobs"
-    assert output_name(both, [jobs / "baseline", jobs / "with-mcp"], None) == "baseline+with-mcp"
-    assert output_name(both, [jobs], "../../etc/passwd") == "etc-passwd"
+    named = plan_aggregation([jobs], Options(arm="my arm"))
+    hostile = plan_aggregation([jobs], Options(arm="../../etc/passwd"))
+    assert output_name(named, [jobs]) == "my-arm"
+    assert output_name(one, [jobs / "baseline"]) == "baseline"
+    assert output_name(both, [jobs]) == "jobs"
+    assert output_name(both, [jobs / "baseline", jobs / "with-mcp"]) == "baseline+with-mcp"
+    assert output_name(hostile, [jobs]) == "etc-passwd"
 
 
 def test_options_reach_the_engine(jobs: Path) -> None:
@@ -317,4 +388,4 @@ def test_options_reach_the_engine(jobs: Path) -> None:
             yield record
 
     plan = plan_aggregation([jobs], Options(events=False))
-    assert len(list(read_records(plan, Options(events=False), engine))) == len(seen) == 12
+    assert len(list(read_records(plan, engine))) == len(seen) == 12

@@ -27,6 +27,7 @@ ROWS = (
     {"schema", "redact", "failures", "patches", "summary", "measures"},
     {"agentlogs", "record", "files", "store", "migrations"},
     {"readers", "otlp", "query"},
+    {"plan"},
     {"aggregate", "compare", "learn", "workflow"},
     {"reports"},
     {"viewer"},
@@ -36,7 +37,7 @@ ROWS = (
 )
 """The modules and packages right below `evaltrace`; each imports from rows above its own."""
 
-SAME_ROW = {("jsontext", "untrusted")}
+SAME_ROW = {("jsontext", "untrusted"), ("summary", "measures")}
 
 HEAVY = {
     "numpy", "scipy", "pyarrow", "jsonschema", "jsonschema_rs", "jinja2", "duckdb", "tabulate",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from typing import Any
 import pytest
 
 from aggregated import aggregate, by_task
+from evaltrace.agentlogs import claude_code
+from evaltrace.source import Source
 from job_dirs import write_job
 
 LOG = "agent/claude-code.txt"
@@ -117,13 +121,155 @@ def test_broken_ctrf(job: Path, clean: dict[str, Any]) -> None:
     assert counts(by_task(after)["bad"]) == counts(by_task(clean)["bad"])
 
 
-def test_broken_job_files(job: Path, clean: dict[str, Any]) -> None:
-    for name in ("lock.json", "result.json", "config.json"):
-        (job / name).write_text("{")
+JOB_FILES = ("config.json", "lock.json", "result.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [("{", "malformed_json"), ("null", "wrong_shape"), ("", "empty_json"), (None, "not_a_file")],
+)
+@pytest.mark.parametrize("broken", [*((name,) for name in JOB_FILES), JOB_FILES])
+def test_broken_job_files(
+    job: Path, clean: dict[str, Any], content: str | None, code: str, broken: tuple[str, ...]
+) -> None:
+    for name in broken:
+        (job / name).unlink()
+        if content is None:
+            (job / name).mkdir()
+        else:
+            (job / name).write_text(content)
     after = aggregate(job)
+    problem(after, code)
+    assert [(row["code"], row["path"]) for row in after["problems"]] == [
+        (code, f"sample/{name}") for name in broken
+    ]
     assert [counts(trace) for trace in after["traces"]] == [
         counts(trace) for trace in clean["traces"]
     ]
+
+
+def test_other_programs_files_around_trials_are_no_broken_job_files(job: Path) -> None:
+    for name in JOB_FILES:
+        (job / name).unlink()
+    (job / "result.json").write_text('{"id": "app"}')
+    after = aggregate(job)
+    assert after["problems"] == []
+    assert len(after["traces"]) == 2
+    assert after["inputs"][0]["job_id"] != "app"
+
+
+@pytest.mark.parametrize("name", ["result.json", "lock.json", LOG, "verifier/ctrf.json"])
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_something_else_in_the_place_of_a_file(
+    job: Path, clean: dict[str, Any], name: str, make: Callable[[Path], None]
+) -> None:
+    (trial(job) / name).unlink()
+    make(trial(job) / name)
+    after = aggregate(job)
+    found = problem(after, "not_a_file")
+    assert found["path"].endswith(f"/{name}")
+    assert found["message"].startswith("a directory" if make is os.mkdir else "a named pipe")
+    assert_good_is_whole(clean, after)
+    if name == "result.json":
+        assert by_task(after)["bad"]["error"]["type"] == "ResultUnreadable"
+
+
+@pytest.mark.parametrize("name", [LOG, "agent/codex.txt", "agent/trajectory.json"])
+def test_something_else_in_the_place_of_the_only_log(job: Path, name: str) -> None:
+    shutil.rmtree(trial(job) / "agent")
+    (trial(job) / name).mkdir(parents=True)
+    result = trial(job) / "result.json"
+    document = json.loads(result.read_text())
+    document["agent_info"]["name"] = document["config"]["agent"]["name"] = Path(name).stem
+    result.write_text(json.dumps(document))
+    assert problem(aggregate(job), "not_a_file")["path"].endswith(f"/{name}")
+
+
+def test_something_else_in_the_place_of_the_only_reward(job: Path) -> None:
+    result = trial(job) / "result.json"
+    document = json.loads(result.read_text())
+    document["verifier_result"] = None
+    result.write_text(json.dumps(document))
+    for path in trial(job).glob("verifier/reward.*"):
+        path.unlink()
+    (trial(job) / "verifier/reward.txt").mkdir()
+    assert problem(aggregate(job), "not_a_file")["path"].endswith("verifier/reward.txt")
+
+
+def test_invalid_utf8_in_the_harnesss_own_numbers(job: Path, clean: dict[str, Any]) -> None:
+    result = trial(job) / "result.json"
+    document = json.loads(result.read_text())
+    document["agent_result"].update(metadata={"note": "STRAY"}, cost_usd="STRAY")
+    result.write_bytes(json.dumps(document).encode().replace(b"STRAY", b"st\xffray"))
+    after = aggregate(job)
+    broken = by_task(after)["bad"]
+    assert broken["metrics"]["manifest"]["metadata"] == {"note": "st\ufffdray"}
+    assert broken["test_reward"] == by_task(clean)["bad"]["test_reward"]
+    assert_good_is_whole(clean, after)
+    # Without a log these numbers are all there is.
+    shutil.rmtree(trial(job) / "agent")
+    broken = by_task(aggregate(job))["bad"]
+    assert broken["metrics"]["cost"]["usd"] is None
+    assert broken["metrics"]["tokens"]["output"] == document["agent_result"]["n_output_tokens"]
+
+
+# Names.
+
+
+def named(folder: Path, name: bytes) -> Path:
+    return Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+
+
+def make_anonymous(job: Path, task: str) -> None:
+    """Take away what names a trial and its job, but for their folders."""
+    result = trial(job, task) / "result.json"
+    document = json.loads(result.read_text())
+    document["trial_name"] = document["config"]["trial_name"] = None
+    document["config"]["job_id"] = None
+    result.write_text(json.dumps(document))
+
+
+def write_stray_jobs(root: Path) -> None:
+    """Write two jobs, of two trials each, that differ in one byte that is no UTF-8."""
+    for byte in (b"\xff", b"\xfe"):
+        job = write_job(root, "sample", ["one", "two"])
+        for name in JOB_FILES:
+            (job / name).write_text("{")
+        for task, stray in (("one", b"\xff"), ("two", b"\xfe")):
+            make_anonymous(job, task)
+            (trial(job, task) / "verifier/ctrf.json").write_text("{")
+            trial(job, task).rename(named(job, b"t" + stray))
+        job.rename(named(root, b"job" + byte))
+
+
+def test_names_that_are_no_utf8(tmp_path: Path) -> None:
+    write_stray_jobs(tmp_path / "jobs")
+    document = aggregate(tmp_path / "jobs")
+    places = {(t["origin"]["job_name"], t["origin"]["path"]) for t in document["traces"]}
+    jobs, trials = ("job\\xfe", "job\\xff"), ("t\\xfe", "t\\xff")
+    assert places == {(job, name) for job in jobs for name in trials}
+    assert len({trace["trace_id"] for trace in document["traces"]}) == 4
+    assert [row["job_name"] for row in document["inputs"]] == list(jobs)
+    assert {row["path"] for row in document["problems"]} == {
+        *(f"{job}/{name}" for job in jobs for name in JOB_FILES),
+        *(f"{job}/{name}/verifier/ctrf.json" for job in jobs for name in trials),
+    }
+
+
+def test_copies_of_trials_whose_names_are_no_utf8(tmp_path: Path) -> None:
+    write_stray_jobs(tmp_path / "jobs")
+    folder = named(tmp_path, b"copy\xff")
+    shutil.copytree(named(tmp_path / "jobs", b"job\xff"), named(folder, b"job\xff"))
+    document = aggregate(tmp_path)
+    assert len(document["traces"]) == 4
+    copies = [row["path"] for row in document["problems"] if row["code"] == "duplicate_trial"]
+    assert copies == ["job\\xff/t\\xfe", "job\\xff/t\\xff"]
+
+
+def test_a_problem_of_a_job_starts_at_the_job_whatever_lies_above(tmp_path: Path) -> None:
+    job = write_job(named(tmp_path, b"above\xff"), "sample", ["one"])
+    (job / "link").symlink_to("nothing")
+    assert {row["path"] for row in aggregate(tmp_path)["problems"]} == {"sample/link"}
 
 
 def _without_override() -> None:  # pragma: no cover - runs in the child
@@ -180,13 +326,44 @@ def test_folder_linked_out_of_the_job_is_not_followed(job: Path, tmp_path: Path)
     assert set(by_task(after)) == {"good", "bad"}
 
 
+def stray(value: Any) -> Any:
+    """Mark every text, tool input and tool result of a line."""
+    if isinstance(value, list):
+        return [stray(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    marked = {key: stray(item) for key, item in value.items()}
+    for key in ("text", "content", "result"):
+        if isinstance(marked.get(key), str):
+            marked[key] += "STRAY"
+    if isinstance(marked.get("input"), dict):
+        marked["input"]["note"] = "STRAY"
+    return marked
+
+
+def with_stray_bytes(line: bytes) -> bytes:
+    if not line:
+        return line
+    marked = json.dumps({**stray(json.loads(line)), "unknown": "STRAY"}).encode()
+    return marked.replace(b"STRAY", b"\xff\xfe")
+
+
 def test_invalid_utf8_changes_no_count(job: Path, clean: dict[str, Any]) -> None:
-    edit_log(job, lambda lines: [line.replace(b"Done", b"D\xffne") for line in lines])
-    raw = (trial(job) / LOG).read_bytes()
-    if b"\xff" not in raw:
-        edit_log(job, lambda lines: [lines[0], b'{"type":"system","x":"\xff\xfe"}', *lines[1:]])
+    edit_log(job, lambda lines: [with_stray_bytes(line) for line in lines])
+    rows = [row for row in (trial(job) / LOG).read_bytes().split(b"\n") if row]
+    # Where nothing but the unknown field is odd, nothing had to be mended.
+    mended = sum(row.count(b"\xff\xfe") > 1 for row in rows)
+    assert mended >= 4
     after = aggregate(job)
-    assert "UTF-8" in problem(after, "mended_lines")["message"]
+    message = problem(after, "mended_lines")["message"]
+    assert message.startswith(f"{mended} of {len(rows)} lines were mended")
+    assert "UTF-8" in message
+    events = by_task(after)["bad"]["events"]
+    mark = "\ufffd\ufffd"
+    assert {row["type"] for row in events if mark in (row.get("text") or "")} >= {"message"}
+    calls = [row for row in events if row["type"] == "tool_call"]
+    assert {row["input"]["note"] for row in calls} == {mark}
+    assert any((row["output"] or "").endswith(mark) for row in calls)
     assert counts(by_task(after)["bad"]) == counts(by_task(clean)["bad"])
     assert_good_is_whole(clean, after)
 
@@ -221,8 +398,40 @@ def test_lines_that_are_no_json(job: Path, clean: dict[str, Any]) -> None:
     edit_log(job, lambda lines: [item for line in lines for item in (*noise, line)])
     after = aggregate(job)
     message = problem(after, "not_json_lines")["message"]
-    assert "first: line 1" in message
+    assert '(first: line 1, "npm warn deprecated")' in message
+    # One kind of fault, whatever the noise looks like.
+    assert {row["code"] for row in after["problems"]} == {"not_json_lines"}
+    rows = [row for row in (trial(job) / LOG).read_bytes().split(b"\n") if row]
+    assert message.startswith(f"{sum(row in noise for row in rows)} of {len(rows)} lines")
     assert counts(by_task(after)["bad"]) == counts(by_task(clean)["bad"])
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (b"x" * 1_000_000, "x" * 59 + "\u2026"),
+        (b"\x1b[31mError:\x1b[0m\tno\x07 \xff", "Error: no \ufffd"),
+        (b'{"type": "user", "mess', '{"type": "user", "mess'),
+    ],
+)
+def test_the_first_line_that_is_no_json_is_shown(job: Path, line: bytes, shown: str) -> None:
+    edit_log(job, lambda lines: [line, *lines])
+    assert f'(first: line 1, "{shown}")' in problem(aggregate(job), "not_json_lines")["message"]
+
+
+def test_noise_costs_less_than_lines_that_are_read(tmp_path: Path) -> None:
+    def seconds(line: bytes) -> float:
+        (tmp_path / "claude-code.txt").write_bytes(line * 100_000)
+        times = []
+        for _ in range(3):
+            start = time.process_time()
+            claude_code.read(Source(tmp_path), "", keep_events=False)
+            times.append(time.process_time() - start)
+        return min(times)
+
+    read = seconds(b'{"type": "assistant", "message": {"id": "m", "content": []}}\n')
+    for noise in (b"npm warn\n", b"  [1]\n", b"\x1b[31mError\x1b[0m\n", b"\xe2\x9c\x94 ok\n"):
+        assert seconds(noise) < read
 
 
 def test_line_of_50_megabytes(job: Path, clean: dict[str, Any]) -> None:

@@ -65,9 +65,9 @@ def test_path_and_job_dir_are_the_same(job: Path) -> None:
 
 
 def test_tasks_events_and_threshold(job: Path) -> None:
-    result = run(job, "--task", "slow", "--events", "none", "--pass-threshold", "0", "-o", "-")
+    result = run(job, "--task", "add-flag", "--events", "none", "--pass-threshold", 2, "-o", "-")
     traces = json.loads(result.stdout)["traces"]
-    assert [(trace["status"], trace["events"]) for trace in traces] == [("pass", None)]
+    assert [(trace["status"], trace["events"]) for trace in traces] == [("partial", None)]
 
 
 def test_no_path_is_wrong_usage(job: Path) -> None:
@@ -131,23 +131,76 @@ def test_archive_moves_the_earlier_output(job: Path) -> None:
     assert len(moved) == 1
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", moved[0].parent.name)
     assert moved[0].read_bytes() == first
-    assert str(moved[0]) in result.stderr
+    assert str(moved[0].parent) in result.stderr
     assert len(json.loads(Path("out.json").read_text())["traces"]) == 1
 
 
-def test_a_failed_run_leaves_the_earlier_output(job: Path) -> None:
+def test_a_failed_run_leaves_the_earlier_output_where_it_is(job: Path) -> None:
     run(job, "-o", "out.json")
     before = Path("out.json").read_bytes()
     next(job.glob("slow__*/result.json")).write_text("")
     assert run(job, "--strict", "--archive", "-o", "out.json").exit_code == 1
-    left = [*Path().glob("out.json"), *Path("history").rglob("out.json")]
-    assert [path.read_bytes() for path in left] == [before]
+    assert Path("out.json").read_bytes() == before
+    assert not Path("history").exists()
 
 
-def test_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_archive_needs_a_file(job: Path) -> None:
+    assert run(job, "--archive", "-o", "-").exit_code == 2
+
+
+def test_a_few_tasks_do_not_take_the_file_of_all(job: Path) -> None:
+    run(job)
+    file = Path("artifacts/sample-execution-traces-full.json")
+    before = file.read_bytes()
+    result = run(job, "--task", "slow")
+    assert result.exit_code == 1
+    assert "1 trace(s) that --task leaves out" in result.stderr
+    assert "-o" in result.stderr
+    assert file.read_bytes() == before
+    assert run(job, "--task", "slow", "--archive").exit_code == 0
+    assert run(job, "--task", "slow").exit_code == 0  # the same tasks again
+
+
+def test_an_empty_path_is_not_this_folder(job: Path) -> None:
+    result = run("", "-o", "-")
+    assert result.exit_code == 2
+    assert "empty path" in result.stderr
+
+
+@pytest.mark.parametrize("options", [("--pass-threshold", "0"), ("--arm", ""), ("--arm", "a\nb")])
+def test_unusable_options_are_wrong_usage(job: Path, options: tuple[str, str]) -> None:
+    assert run(job, *options, "-o", "-").exit_code == 2
+
+
+def test_format_follows_the_name_of_the_file(job: Path) -> None:
+    run(job, "-o", "out.jsonl")
+    assert Path("out.jsonl").read_bytes() == aggregate_bytes(job, form="jsonl")
+    run(job, "-o", "odd.jsonl", "--format", "json")
+    assert Path("odd.jsonl").read_bytes() == aggregate_bytes(job)
+
+
+@pytest.mark.parametrize("folder", ["new/", "old"])
+def test_a_folder_gets_the_default_name(job: Path, folder: str) -> None:
+    Path("old").mkdir()
+    assert run(job, "-o", folder).exit_code == 0
+    assert Path(folder, "sample-execution-traces-full.json").is_file()
+
+
+def test_sigterm_leaves_nothing_behind(tmp_path: Path) -> None:
+    process, out = started(tmp_path)
+    process.terminate()
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 143, said
+    assert "Traceback" not in said
+    assert not list(out.parent.glob("*")) if out.parent.exists() else True
+
+
+def started(tmp_path: Path) -> tuple[subprocess.Popen[str], Path]:
+    """Start an aggregation that takes seconds, and wait until its writing has begun."""
     job = write_job(tmp_path, "long", [f"task-{n}" for n in range(3)])
     log = next(job.glob("task-1__*/agent/claude-code.txt"))
-    log.write_bytes(log.read_bytes() * 5000)  # seconds of work
+    line = '{"type":"assistant","message":{"id":"m%d","content":[{"type":"text","text":"x"}]}}'
+    log.write_text("\n".join(line % number for number in range(200_000)))
     out = tmp_path / "out" / "traces.json"
     process = subprocess.Popen(
         [*EVALTRACE, "aggregate", str(job), "-o", str(out)], stderr=subprocess.PIPE, text=True
@@ -158,18 +211,30 @@ def test_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    return process, out
+
+
+def test_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
+    process, out = started(tmp_path)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    assert list(out.parent.iterdir()) == []
+    assert not list(out.parent.glob("*")) if out.parent.exists() else True
 
 
-def test_closed_pipe_is_no_error_message(job: Path) -> None:
-    shell = f"{sys.executable} -m evaltrace aggregate {job} -o - | head -c 10"
-    done = subprocess.run(["sh", "-c", shell], capture_output=True, check=True)
-    assert len(done.stdout) == 10
-    assert b"Traceback" not in done.stderr
+def test_closed_pipe_is_no_error_message(tmp_path: Path) -> None:
+    job = write_job(tmp_path, "job", [f"task-{n}" for n in range(40)])
+    assert len(aggregate_bytes(job)) > 2**17  # more than a pipe holds
+    command = [*EVALTRACE, "aggregate", str(job), "-o", "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert len(process.stdout.read(10)) == 10
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == 141
+    assert b"Traceback" not in said
 
 
 def on_terminal(command: list[str], **environment: str) -> str:

@@ -9,6 +9,7 @@ import time
 from io import BytesIO
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
@@ -136,6 +137,36 @@ def test_a_file_of_nothing_useful_is_one_line_of_error_and_advice(
     assert "Traceback" not in result.stderr
 
 
+def test_a_dash_shows_standard_input(file: Path) -> None:
+    result = CliRunner().invoke(main, ["show", "-", "bake"], input=file.read_bytes())
+    assert result.stdout == render_trace(TRACES[3], 80)
+
+
+def test_a_file_that_is_not_there_comes_with_advice(tmp_path: Path) -> None:
+    result = run("show", tmp_path / "none.json")
+    assert result.exit_code == 1
+    assert "No such file" in result.stderr
+    assert "Check the name. Make one from a job directory: " in result.stderr
+
+
+@pytest.mark.parametrize("command", ["show", "validate"])
+def test_click_leaves_unreadable_files_to_us(command: str) -> None:
+    loaded = main.get_command(None, command)  # type: ignore[arg-type]
+    assert loaded is not None
+    kind = loaded.params[0].type
+    assert isinstance(kind, click.Path)
+    assert kind.readable is False
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_file_is_an_error_with_advice(file: Path) -> None:
+    file.chmod(0)
+    result = run("show", file)
+    assert result.exit_code == 1
+    assert "Permission denied" in result.stderr
+    assert "Check that you may read it" in result.stderr
+
+
 def test_an_error_cannot_drive_the_terminal(tmp_path: Path) -> None:
     shown = run("show", tmp_path / "\x1b]0;title\x07name").stderr
     assert "\x1b" not in shown
@@ -203,6 +234,15 @@ def test_a_shell_gets_its_completion() -> None:
     assert names.split() == [b"plain,show"]
 
 
+def test_a_shell_completes_the_names_of_schemas() -> None:
+    words = {"COMP_WORDS": "evaltrace schema show tr", "COMP_CWORD": "3"}
+    names, _ = evaltrace(_EVALTRACE_COMPLETE="bash_complete", **words).communicate()
+    assert b"plain,trace" in names.split()
+    words = {"COMP_WORDS": "evaltrace schema show zz", "COMP_CWORD": "3"}
+    names, _ = evaltrace(_EVALTRACE_COMPLETE="bash_complete", **words).communicate()
+    assert names.split() == []
+
+
 def test_a_reader_that_stops_early_is_no_error(tmp_path: Path) -> None:
     file = saved(tmp_path, [minimal_trace(test_output="x" * 100_000)] * 20)
     program = evaltrace("show", str(file), "--format", "json")
@@ -237,7 +277,7 @@ def test_an_interrupt_is_a_line_and_no_traceback(tmp_path: Path) -> None:
         time.sleep(0.1)
         program.send_signal(signal.SIGINT)
         output, errors = program.communicate(timeout=20)
-    assert (output, errors) == (b"", b"Interrupted; nothing was written.\n")
+    assert (output, errors) == (b"", b"Interrupted.\n")
     assert program.returncode == 130
 
 

@@ -81,7 +81,50 @@ def test_a_line_that_is_no_json_leaves_the_others(tmp_path: Path) -> None:
     content = msgspec.json.encode(minimal_trace()) + b"\n{oops\n" + bad
     lines = run("validate", saved(tmp_path, content)).stdout.splitlines()
     assert "line 2: not JSON" in lines[0]
-    assert any("line 3 $.status" in line for line in lines)
+    assert any("line 3: $.status" in line for line in lines)
+
+
+def test_an_item_of_an_array_on_a_line_has_a_path_below_the_line(tmp_path: Path) -> None:
+    good = msgspec.json.encode(minimal_trace())
+    bad = msgspec.json.encode(distinct_trace()).replace(b'"cancelled"', b"7")
+    file = saved(tmp_path, good + b"\n[" + bad + b"]\n")
+    line = run("validate", file).stdout.splitlines()[0]
+    assert line.startswith(f"{file}: line 2: $[0].")
+    found = json.loads(run("validate", file, "--format", "json").stdout)["errors"][0]
+    assert found["place"] == "line 2"
+    assert found["path"].startswith("$[0].")
+
+
+def test_files_joined_by_cat_are_checked_each(tmp_path: Path) -> None:
+    bad = file_of_traces(minimal_trace(trace_id="t-2")).replace(b'"version":"1.0"', b'"version":1')
+    file = saved(tmp_path, file_of_traces(minimal_trace()) + bad)
+    result = run("validate", file)
+    assert result.stdout.startswith(f"{file}: line 4: $.tool.version: ")
+    assert result.stderr == "1 error in 2 traces of 1 file\n"
+
+
+def test_a_dash_is_standard_input(tmp_path: Path) -> None:
+    content = file_of_traces(minimal_trace())
+    result = CliRunner().invoke(main, ["validate", "-"], input=content)
+    assert (result.exit_code, result.stderr) == (0, "0 errors in 1 trace of 1 file\n")
+    result = CliRunner().invoke(main, ["validate", "-"], input=content.replace(b'"pass"', b"7"))
+    assert (result.exit_code, result.stdout[:23]) == (1, "-: $.traces[0].status: ")
+
+
+@pytest.mark.parametrize(("errors", "more"), [(100, 0), (101, 1), (1500, 1400)])
+def test_the_text_is_capped_for_each_file_and_json_later(
+    tmp_path: Path, errors: int, more: int
+) -> None:
+    good = msgspec.json.encode(minimal_trace())
+    files = [saved(tmp_path, good + b"\n" + b"{oops\n" * errors, name) for name in "ab"]
+    lines = run("validate", *files).stdout.splitlines()
+    assert sum(line.startswith(f"{files[1]}: line ") for line in lines) == 100
+    word = "error" if more == 1 else "errors"
+    said = [f"... {more:,} more {word} in {file}" for file in files] if more else []
+    assert [line for line in lines if line.startswith("...")] == said
+    found = json.loads(run("validate", *files, "--format", "json").stdout)
+    assert found["error_count"] == 2 * errors
+    assert len(found["errors"]) == 2 * min(errors, 1000)
 
 
 @pytest.mark.parametrize("content", [b"", b"oops", b"[1]", b"{}", b'"text"', b"null"])

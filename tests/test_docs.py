@@ -91,8 +91,8 @@ def test_library_snippet_of_the_readme_runs(workplace: Path) -> None:
     snippet = re.findall(r"^```python\n(.*?)^```$", readme, re.S | re.M)[0]
     command = [sys.executable, "-c", snippet]
     done = subprocess.run(command, cwd=workplace, capture_output=True, text=True, check=True)
-    assert "'pass': 12" in done.stdout
-    assert "model_provider_failed" in done.stdout
+    assert "'pass': 4" in done.stdout
+    assert "sandbox_failed" in done.stdout
 
 
 def test_every_page_is_linked_and_every_link_leads_somewhere() -> None:

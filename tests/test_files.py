@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import stat
 import tracemalloc
 from collections.abc import Iterator
-from datetime import date
-from io import BytesIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,13 @@ from hypothesis import strategies as st
 
 from evaltrace.errors import NotATraceFile, OutputFailure, Problem, UnreadablePath
 from evaltrace.files import (
-    archive,
     read_documents,
     read_traces,
     whole_file,
     write_jsonl,
     write_traces,
 )
+from evaltrace.files.replacement import _archived
 from evaltrace.trace import Input, Tool, Trace
 from traces import distinct_trace, minimal_trace
 
@@ -134,28 +135,101 @@ def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     assert pipe.is_fifo()
 
 
+@pytest.mark.parametrize("here", ["", "kept"])
+def test_folders_made_for_a_file_that_fails_are_taken_back(tmp_path: Path, here: str) -> None:
+    (tmp_path / here).mkdir(exist_ok=True)
+    before = list(tmp_path.rglob("*"))
+    with pytest.raises(ValueError), whole_file(tmp_path / here / "new/deep/out.json"):  # noqa: PT011
+        raise ValueError
+    assert list(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_somebody_else_uses_by_then_stays(tmp_path: Path) -> None:
+    with pytest.raises(ValueError), whole_file(tmp_path / "new/deep/out.json"):  # noqa: PT011, PT012
+        (tmp_path / "new" / "other").touch()
+        raise ValueError
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["other"]
+
+
 # --- archive
 
 
-def test_an_old_output_moves_to_the_folder_of_the_day(tmp_path: Path) -> None:
-    root, day = tmp_path / "history", date(2026, 2, 3)
-    moved = [archive(saved(tmp_path, text), day, root) for text in (b"one", b"two", b"three")]
-    names = ["traces.json", "traces-2.json", "traces-3.json"]
-    assert moved == [root / "2026-02-03" / name for name in names]
-    assert [path.read_bytes() for path in moved if path] == [b"one", b"two", b"three"]
-    assert not (tmp_path / "traces.json").exists()
+def replaced(path: Path, content: bytes, folder: Path) -> None:
+    with whole_file(path, archive_to=folder) as file:
+        file.write(content)
 
 
-def test_nothing_to_archive_is_none_and_makes_no_folder(tmp_path: Path) -> None:
-    assert archive(tmp_path / "traces.json", date(2026, 2, 3), tmp_path / "history") is None
-    assert os.listdir(tmp_path) == []
+def test_an_old_output_moves_to_the_archive(tmp_path: Path) -> None:
+    path, folder = tmp_path / "traces.json", tmp_path / "history" / "2026-02-03"
+    for content in (b"one", b"two", b"three", b"four"):
+        replaced(path, content, folder)
+    found = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert found == {"traces.json": b"one", "traces-2.json": b"two", "traces-3.json": b"three"}
+    assert path.read_bytes() == b"four"
+    assert path.stat().st_nlink == 1
+
+
+def test_nothing_to_archive_makes_no_folder(tmp_path: Path) -> None:
+    replaced(tmp_path / "traces.json", b"first", tmp_path / "history")
+    assert os.listdir(tmp_path) == ["traces.json"]
+
+
+def test_of_a_link_the_file_it_points_to_is_archived(tmp_path: Path) -> None:
+    target = saved(tmp_path, b"old")
+    link = tmp_path / "latest.json"
+    link.symlink_to("traces.json")
+    replaced(link, b"new", tmp_path / "history")
+    kept = tmp_path / "history" / "latest.json"
+    assert (kept.read_bytes(), kept.is_symlink()) == (b"old", False)
+    assert (target.read_bytes(), link.is_symlink()) == (b"new", True)
+
+
+def test_a_failed_run_archives_nothing(tmp_path: Path) -> None:
+    path = saved(tmp_path, b"old")
+    with pytest.raises(KeyboardInterrupt), whole_file(path, tmp_path / "history" / "day"):
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["traces.json"]
+
+
+def test_the_old_output_stands_in_its_place_until_the_new_one_does(tmp_path: Path) -> None:
+    path = saved(tmp_path, b"old")
+    with pytest.raises(OutputFailure), whole_file(path, tmp_path / "history"):
+        next(tmp_path.glob(".evaltrace-*")).unlink()  # so that nothing can take its place
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["traces.json"]
+
+
+def test_what_was_replaced_in_spite_of_a_failure_stays_in_the_archive(tmp_path: Path) -> None:
+    path, other = saved(tmp_path, b"old"), tmp_path / "other"
+    other.write_bytes(b"new")
+    with pytest.raises(KeyboardInterrupt), _archived(path, tmp_path / "history"):  # noqa: PT012
+        other.replace(path)
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"new"
+    assert (tmp_path / "history" / "traces.json").read_bytes() == b"old"
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no second file system")
+def test_an_archive_on_another_file_system_is_a_copy(tmp_path: Path) -> None:
+    path = saved(tmp_path, b"old")
+    path.chmod(0o640)
+    folder = Path("/dev/shm") / f"evaltrace-{os.getpid()}"
+    try:
+        replaced(path, b"new", folder)
+        kept = folder / "traces.json"
+        assert kept.read_bytes() == b"old"
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o640
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_an_archive_that_cannot_be_made_is_an_output_failure(tmp_path: Path) -> None:
     path = saved(tmp_path, b"old")
     with pytest.raises(OutputFailure, match="Cannot move"):
-        archive(path, date(2026, 2, 3), root=path)
+        replaced(path, b"new", path / "day")
     assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["traces.json"]
 
 
 # --- writing
@@ -222,6 +296,15 @@ def spellings() -> dict[str, bytes]:
         "JSONL without a last line feed": one + b"\n\n" + two,
         "JSONL with a byte order mark": b"\xef\xbb\xbf" + one + b"\n" + two,
         "indented traces after each other": b"\n".join(pretty) + b"\n",
+        "one file of our layout after the other": file_of_traces(TWO[0])
+        + file_of_traces(TWO[1], problems=(PROBLEM, PROBLEM)),
+        "three files, one empty": file_of_traces(TWO[0], problems=(PROBLEM,))
+        + file_of_traces()
+        + b"\n"
+        + file_of_traces(TWO[1]),
+        "our layout before JSONL": file_of_traces(TWO[0]) + two + b"\n",
+        "our layout before an indented file": file_of_traces(TWO[0])
+        + json.dumps(json.loads(file_of_traces(TWO[1])), indent=2).encode(),
         "one file after the other": file_of_one_line(TWO[0]) + b"\n" + file_of_one_line(TWO[1]),
     }
 
@@ -291,8 +374,59 @@ def test_what_is_no_trace_is_refused_with_place_and_advice(
     assert "evaltrace aggregate" in str(caught.value)
 
 
+def test_many_files_after_each_other_are_read(tmp_path: Path) -> None:
+    path = saved(tmp_path, file_of_traces(TWO[0]) * 2000)
+    assert sum(1 for _ in read_traces(path)) == 2000
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (file_of_traces(*TWO) + file_of_traces(TWO[0]).replace(b'"pass"', b'"won"'),
+         r"at line 5: \$\.traces\[0\]: Invalid enum"),
+        (file_of_traces(*TWO) + b"\n" + file_of_traces(TWO[0]).replace(b'"t-1"', b'"t-1'),
+         r"at line 6: \$\.traces\[0\]: not JSON: .* line 7 column \d+$"),
+        (file_of_traces(*TWO)[:-3], r"at \$: not JSON: .* line 4 column 15$"),
+        (encoded(TWO[0])[0] + b"\n\n\n{oops\n", r"at line 4: not JSON: .* line 4 column 2$"),
+        (b"{\n\n\n oops: 1\n}", r"at \$: not JSON: .* line 4 column 2$"),
+        (b"[]\n" + encoded(TWO[0])[0] + b"\n[{}]", r"at line 3: \$\[0\]: .*missing required"),
+        (file_of_traces(*TWO) + b"# a note\n", r"at line 5: \$: not JSON: .* line 5 column 1$"),
+    ],
+)  # fmt: skip
+def test_a_place_is_one_of_the_file(tmp_path: Path, content: bytes, place: str) -> None:
+    with pytest.raises(NotATraceFile) as caught:
+        list(read_traces(saved(tmp_path, content)))
+    where = caught.value.where or ""
+    assert re.search(place, where), where
+
+
+def test_documents_of_two_files_are_told_apart(tmp_path: Path) -> None:
+    content = file_of_traces(TWO[0], problems=(PROBLEM,)) + file_of_traces(TWO[1])
+    found = [(place, kind) for place, kind, _ in documents(tmp_path, content)]
+    assert found == [
+        ("$.traces[0]", "trace"),
+        ("$", "traces"),
+        ("line 6: $.traces[0]", "trace"),
+        ("line 6: $", "traces"),
+    ]
+
+
+def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    def piped(content: bytes) -> None:
+        monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(content)))
+
+    piped(file_of_traces(*TWO))
+    assert list(read_traces("-")) == list(TWO)
+    piped(b"oops")
+    with pytest.raises(NotATraceFile, match="standard input at"):
+        list(read_traces("-"))
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UnreadablePath, match="standard input"):
+        list(read_traces("-"))
+
+
 def test_a_missing_file_and_a_folder_are_unreadable(tmp_path: Path) -> None:
-    with pytest.raises(UnreadablePath, match="No such file"):
+    with pytest.raises(UnreadablePath, match=r"No such file(.|\n)*Check the name"):
         list(read_traces(tmp_path / "none.json"))
     with pytest.raises(UnreadablePath, match="evaltrace aggregate"):
         list(read_traces(tmp_path))

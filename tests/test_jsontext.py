@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from evaltrace.jsontext import Malformed, decode
+from evaltrace.jsontext import Malformed, begins_object, decode
 
 
 class Inner(msgspec.Struct, rename="camel"):
@@ -207,6 +207,44 @@ def test_what_the_fast_parser_skips_over_in_a_raw_value_is_mended_later(inside: 
     value, mended = decode(memoryview(outer.raw), ANY)
     assert value in ([None], ["\ufffd"])
     assert mended
+
+
+# What cannot be an object is told by its beginning.
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"npm warn deprecated", b"[1]", b"42", b'"text"', b"null", b"  \t}", b"\xef\xbb\xbf[",
+        b"\x1b[31mError\x1b[0m", b"\x1b]0;title\x07$ ls", "\u2714 done".encode(), b"\xff{",
+    ],
+)  # fmt: skip
+def test_noise_is_told_by_its_beginning(line: bytes) -> None:
+    assert not begins_object(line)
+    assert not begins_object(memoryview(line))
+
+
+OBJECT = msgspec.json.Decoder(dict[str, Any])
+BEGINNINGS = st.lists(
+    st.sampled_from(
+        [b"\xef\xbb\xbf", b" ", b"\t", b"\r", b"\x00", b"\x07", b"\x1b", b"\x1b[", b"\x1b]",
+         b"\x9d", b"\xc2\x9b", b"\xc2\x9c", b"\xc2\x9d", b"\xc2\xa0", b"\xe2\x80\xa8",
+         b"\xe2\x81\xa6", b"\xe2\x82\xac", b"\xe2", b"\xff", b"0;", b"31m", b"\x1b[0m",
+         b"\x1b]0;t\x07", b"\x1b\\", b"x", b"{", b'{"a": 1}', b'{"a": "\x07x"}',
+         b'{"a": "\x1b[0m"}']
+    ),
+    min_size=1,
+).map(b"".join)  # fmt: skip
+
+
+@given(BEGINNINGS)
+@settings(max_examples=2000)
+@example(b'\x1b]0;t\xc2\x9c{"a": "\x07x"}')
+@example(b'\x1b[0m\x1b]0;title\x07{"a": 1}')
+@example(b'\xc2\x9b31m{"a": "\x1b[0m"}')
+def test_no_line_that_can_be_read_is_taken_for_noise(line: bytes) -> None:
+    if not begins_object(line):
+        assert outcome(line, OBJECT) != "read"
 
 
 JSON = st.recursive(

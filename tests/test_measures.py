@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from evaltrace.measures import status_of, sum_tokens
-from evaltrace.trace import Tokens, Usage
+from evaltrace.measures import counts_reward, status_of, sum_tokens
+from evaltrace.trace import Tokens, TraceError, Usage
+from traces import minimal_trace
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,15 @@ def test_zero_is_known() -> None:
         input_tokens=0, output_tokens=0, cache_creation_input_tokens=0, cache_read_input_tokens=0
     )
     assert sum_tokens(zero).total_with_cache == 0
+
+
+@pytest.mark.parametrize(
+    ("reward", "valid", "counts"),
+    [(0.0, None, True), (1.0, True, True), (1.0, False, False), (None, None, False),
+     (None, True, False)],
+)  # fmt: skip
+def test_a_reward_counts_unless_an_error_took_its_meaning(
+    reward: float | None, valid: bool | None, counts: bool
+) -> None:
+    error = None if valid is None else TraceError(type="Timeout", reward_valid=valid)
+    assert counts_reward(minimal_trace(test_reward=reward, error=error)) is counts

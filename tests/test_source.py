@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaltrace import source as source_module
-from evaltrace.source import MAX_LINE, Source
+from evaltrace.source import MAX_LINE, Source, readable
 
 ANY = msgspec.json.Decoder()
 COUNT = msgspec.json.Decoder(dict[str, int])
@@ -306,6 +306,53 @@ def test_pipes_and_sockets_are_never_opened(specials: Path) -> None:
     assert in_time(lambda: list(source.walk(""))) == ["file.txt"]
 
 
+ASKS: dict[str, Callable[[Source, str], Any]] = {
+    "read": lambda source, path: source.read(path),
+    "read_text": lambda source, path: source.read_text(path, 10),
+    "read_json": lambda source, path: source.read_json(path, ANY),
+    "lines": lambda source, path: lines(source, path) or None,
+}
+
+
+@pytest.mark.parametrize("ask", ASKS)
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("folder", "a directory"),
+        ("fifo", "a named pipe"),
+        ("to_fifo", "a named pipe"),
+        ("socket", "a socket"),
+        ("up", "a link to a directory above it"),
+    ],
+)
+def test_what_lies_in_the_place_of_a_file_is_reported(
+    specials: Path, ask: str, name: str, what: str
+) -> None:
+    (specials / "folder").mkdir()
+    link(specials / "up", ".")
+    source = Source(specials, label="job")
+    assert not source.has(name)
+    assert source.exists(name)
+    assert source.problems == []
+    assert in_time(lambda: (ASKS[ask](source, name), "asked")) == (None, "asked")
+    (problem,) = source.problems
+    assert (problem.code, problem.path) == ("not_a_file", f"job/{name}")
+    assert problem.message == f"{what}, not a regular file"
+    assert problem.hint
+
+
+def test_a_device_is_no_file() -> None:
+    source = Source(Path("/dev"))
+    assert source.exists("null")
+    assert in_time(lambda: source.read("null") or b"none") == b"none"
+    assert "a device, not a regular file" in {p.message for p in source.problems}
+
+
+def test_names_that_differ_in_a_stray_byte_stay_apart() -> None:
+    names = [readable(os.fsdecode(b"job" + byte)) for byte in (b"\xff", b"\xfe")]
+    assert names == ["job\\xff", "job\\xfe"]
+
+
 def test_a_file_that_becomes_a_pipe_does_not_block(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text("text")
@@ -391,7 +438,7 @@ def test_what_may_not_be_read_is_reported_once(tmp_path: Path) -> None:
         (b"two\nlines", "two\\nlines"),
         (b"tab\there", "tab\\there"),
         (b"\x1b[31mred\x1b]0;title\x07", "red"),
-        (b"latin-\xe9", "latin-\ufffd"),
+        (b"latin-\xe9", "latin-\\xe9"),
         ("bidi\u202e".encode(), "bidi"),
         (b"-rf *", "-rf *"),
     ],

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from evaltrace.errors import Problem
-from evaltrace.summary import ProblemCount, Tally, Total
-from evaltrace.trace import Cost, Durations, Input, Metrics, Tokens, Trace, TraceError
+from evaltrace.summary import JobReward, ProblemCount, Tally, Total
+from evaltrace.trace import Cost, Durations, Input, Metrics, Origin, Tokens, Trace, TraceError
 from traces import minimal_trace
 
 
@@ -78,3 +78,45 @@ def test_trials_are_summed_over_jobs_and_unknown_where_one_job_does_not_say() ->
 def test_without_jobs_no_trial_is_known() -> None:
     summary = Tally().summary()
     assert (summary.planned, summary.found, summary.selected, summary.absent) == (None,) * 4
+
+
+def placed(**trials: int | str | None) -> Input:
+    return Input(**{"job_name": "a", "job_id": "1", "harness": "harbor", **trials})  # type: ignore[arg-type]
+
+
+def trials_of(*inputs: Input) -> tuple[int | None, ...]:
+    summary = Tally().summary(inputs)
+    return summary.planned, summary.found, summary.selected, summary.absent
+
+
+def test_a_copy_of_a_job_does_not_count_twice() -> None:
+    one = placed(planned=5, found=4, absent=1, selected=4)
+    copy = placed(planned=5, found=4, absent=1, selected=0)
+    assert trials_of(one, copy) == (5, 4, 4, 1)
+
+
+def test_a_job_in_two_places_is_the_sum_of_its_trials() -> None:
+    one = placed(planned=5, found=3, absent=2, selected=3)
+    rest = placed(planned=5, found=2, absent=3, selected=2)
+    assert trials_of(one, rest) == (5, 5, 5, 0)
+
+
+def test_jobs_without_an_id_or_with_another_are_different_jobs() -> None:
+    trials = {"planned": 5, "found": 4, "absent": 1, "selected": 4}
+    for other in ({"job_id": None}, {"job_id": "2"}, {"job_name": "b"}):
+        changed = placed(**trials, **other)
+        assert trials_of(placed(**trials), changed) == (10, 8, 8, 2)
+    unnamed = placed(**trials, job_id=None)
+    assert trials_of(unnamed, unnamed) == (10, 8, 8, 2)
+
+
+def test_every_job_has_a_mean_reward() -> None:
+    def of_job(name: str | None, reward: float | None) -> Trace:
+        return minimal_trace(origin=Origin(kind="harness", job_name=name), test_reward=reward)
+
+    traces = [of_job("b", 1.0), of_job(None, None), of_job("a", 0.0), of_job("b", 0.0)]
+    assert tally_of(*traces).summary().job_rewards == [
+        JobReward("a", 0.0, 1, 1),
+        JobReward("b", 0.5, 2, 2),
+        JobReward(None, None, 0, 1),
+    ]

@@ -237,6 +237,45 @@ def test_the_arm_is_shown_where_one_is_known() -> None:
     assert second.split()[:2] == ["tidy-up__a1", "-"]
 
 
+def test_jobs_are_shown_where_there_are_several() -> None:
+    jobs = [tr.Origin(kind="harness", job_name=name) for name in ("one", "two", None)]
+    shown = render_table([minimal_trace(origin=job, arm="baseline") for job in jobs])
+    header, _, *rows = shown.splitlines()
+    assert header.split()[:3] == ["task", "job", "att"]
+    assert [row.split()[1] for row in rows] == ["one", "two", "-"]
+    assert "tidy" not in render_table([minimal_trace(task_id="x"), minimal_trace(task_id="y")])
+
+
+def test_arms_tell_rows_apart_without_their_jobs() -> None:
+    traces = [
+        minimal_trace(arm=name, origin=tr.Origin(kind="harness", job_name=f"job-{name}"))
+        for name in ("a", "b")
+    ]
+    assert render_table(traces).split()[:3] == ["task", "arm", "att"]
+    assert "job" not in render_table(traces)
+
+
+def test_jobs_named_after_their_time_stay_different() -> None:
+    names = ["2026-02-03__12-00-00", "2026-02-04__12-00-00"]
+    traces = [
+        minimal_trace(metrics=BUSY, origin=tr.Origin(kind="harness", job_name=name))
+        for name in names
+    ]
+    assert [line.split()[1] for line in render_table(traces, 80).splitlines()[2:]] == names
+
+
+def test_a_reward_that_does_not_count_stands_in_parentheses() -> None:
+    errors = [
+        None,
+        tr.TraceError(type="Timeout", reward_valid=True),
+        tr.TraceError(type="ApiError", reward_valid=False),
+    ]
+    rows = render_table([minimal_trace(error=error) for error in errors]).splitlines()[2:]
+    assert [row.split()[3] for row in rows] == ["1", "1", "(1)"]
+    lost = minimal_trace(error=errors[2], test_reward=None)
+    assert render_table([lost]).splitlines()[2].split()[3] == "-"
+
+
 def test_a_wider_terminal_shows_more_of_the_task() -> None:
     name = "refactor-the-whole-of-the-payment-service-and-its-tests__7A5Hxy2"
     trace = minimal_trace(task_id=name, metrics=BUSY, attempt=1, arm="with-tools")
@@ -294,8 +333,8 @@ def test_a_summary_gives_every_number_its_denominator() -> None:
         "status       1 pass · 1 fail · 1 error\n"
         "trials       planned 5 · found 4 · selected 3 · absent 1\n"
         "mean reward  0.50 over 2 valid of 3\n"
-        "tokens       1.2M in 1 of 3 traces\n"
-        "cost         $12.35 in 1 of 3 traces\n"
+        "tokens       1.2M known in 1 of 3 traces\n"
+        "cost         $12.35 known in 1 of 3 traces\n"
         "problems     1\n"
         "             too_large 1 · first in job/a/log.txt\n"
         "output       traces.json\n"
@@ -311,10 +350,75 @@ def test_a_summary_in_colour_is_the_same_text() -> None:
 
 def test_a_summary_line_gives_every_number_its_denominator() -> None:
     assert render_summary_line(summed_up().summary([INPUT], "traces.json")) == (
-        "3 traces of 5 planned (1 pass, 1 fail, 1 error), mean reward 0.50 over 2 valid of 3, "
-        "tokens 1.2M in 1 of 3 traces, cost $12.35 in 1 of 3 traces, 1 problem, "
-        "written to traces.json"
+        "3 traces of 3 selected, 5 planned (1 pass, 1 fail, 1 error), "
+        "mean reward 0.50 over 2 valid of 3, tokens 1.2M known in 1 of 3 traces, "
+        "cost $12.35 known in 1 of 3 traces, 1 problem, written to traces.json"
     )
+
+
+@pytest.mark.parametrize(
+    ("trials", "text"),
+    [
+        ({"planned": 5, "found": 4, "selected": 4}, "3 traces of 5 planned ("),
+        ({"planned": 5, "found": 4, "selected": 2}, "3 traces of 2 selected, 5 planned ("),
+        ({"found": 4, "selected": 2}, "3 traces of 2 selected ("),
+        ({"found": 4, "selected": 4}, "3 traces ("),
+    ],
+)
+def test_traces_are_of_the_trials_that_were_asked_for(trials: dict[str, int], text: str) -> None:
+    row = tr.Input(job_name="tidy", harness="harbor", **trials)  # type: ignore[arg-type]
+    assert render_summary_line(summed_up().summary([row])).startswith(text)
+
+
+def test_the_parts_of_the_tokens_have_the_names_they_have_in_a_trace() -> None:
+    tally = Tally()
+    tokens = tr.Tokens(input=1, output=20, cache_creation=300, cache_read=4000, total=21)
+    tally.add(minimal_trace(metrics=metrics(tokens=tokens)))
+    shown = render_summary(tally.summary(), 120)
+    assert (
+        "21 known in 1 of 1 trace\n             input 1 known in 1 · output 20 known in 1 · "
+        "cache write 300 known in 1 · cache read 4.0k known in 1\n"
+    ) in shown
+
+
+def from_jobs(*names: str | None) -> Tally:
+    tally = Tally()
+    for number, name in enumerate(names):
+        origin = tr.Origin(kind="harness", job_name=name)
+        tally.add(minimal_trace(origin=origin, test_reward=number / 2))
+    return tally
+
+
+def test_several_jobs_have_a_mean_each() -> None:
+    summary = from_jobs("with", "base", None, "base").summary()
+    assert (
+        "mean reward  base 1.00 over 2 valid of 2\n"
+        "             with 0.00 over 1 valid of 1\n"
+        "             no job 1.00 over 1 valid of 1\n"
+    ) in render_summary(summary)
+    assert ", mean reward by job: base 1.00, with 0.00, no job 1.00, " in render_summary_line(
+        summary
+    )
+
+
+def test_many_jobs_are_counted() -> None:
+    five, ten = (from_jobs(*map(str, range(number))).summary() for number in (5, 10))
+    assert "mean reward of 5 jobs: see `evaltrace show`, tokens" in render_summary_line(five)
+    assert "7 3.50 over 1 valid of 1\n             ... 2 more jobs\n" in render_summary(ten)
+    assert "more job" not in render_summary(five)
+
+
+def test_a_job_of_no_valid_reward_has_no_mean() -> None:
+    tally = from_jobs("a")
+    tally.add(minimal_trace(test_reward=None))
+    assert "by job: a 0.00, tidy unknown," in render_summary_line(tally.summary())
+
+
+def test_a_hostile_job_name_is_made_harmless() -> None:
+    summary = from_jobs(HOSTILE, "b").summary()
+    assert "\x1b" not in render_summary(summary) + render_summary_line(summary)
+    traces = [minimal_trace(origin=tr.Origin(kind="harness", job_name=HOSTILE)), minimal_trace()]
+    assert "\x1b" not in render_table(traces)
 
 
 def test_a_summary_of_nothing_knows_nothing() -> None:

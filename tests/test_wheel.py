@@ -1,10 +1,12 @@
-"""The wheel as users get it: built, installed without development packages, used."""
+"""The distributions as users get them: built, installed without development packages, used."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import tarfile
 import venv
 from pathlib import Path
 
@@ -61,3 +63,46 @@ def test_an_aggregation_works(program: Path, tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "traces.json").read_text())["traces"]) == 24
     run(program, "validate", "traces.json", cwd=tmp_path)
     assert "resolver" in run(program, "show", "traces.json", cwd=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """The paths inside the source distribution."""
+    folder = tmp_path_factory.mktemp("sdist")
+    build = [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", str(folder)]
+    subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
+    with tarfile.open(next(folder.glob("evaltrace-*.tar.gz"))) as archive:
+        return {name.partition("/")[2] for name in archive.getnames()}
+
+
+def _named_files(text: str) -> set[str]:
+    """Give the files and folders of the checkout that a text names."""
+    words = {word.rstrip("/.") for word in re.findall(r"[\w./-]+", text)} - {""}
+    kept = {word for word in words if not word.startswith(("/", "..", "dist"))}
+    made = re.compile(r"\.venv|\.\w+_cache|\.hypothesis")
+    return {word for word in kept if (ROOT / word).exists() and not made.match(word)}
+
+
+@pytest.mark.parametrize("name", ["Makefile", "pyproject.toml", ".ci/run", "README.md"])
+def test_the_source_distribution_has_what_its_files_name(packed: set[str], name: str) -> None:
+    named = _named_files((ROOT / name).read_text())
+    assert len(named) > 1 or name == ".ci/run"
+    missing = {
+        path for path in named if not any(f"{row}/".startswith(f"{path}/") for row in packed)
+    }
+    assert missing == set()
+    assert name in packed
+
+
+def test_the_source_distribution_has_what_git_has(packed: set[str]) -> None:
+    git = ["git", "ls-files"]
+    listed = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    here = {path for path in listed.stdout.splitlines() if (ROOT / path).is_file()}
+    assert sorted(here - packed) == []
+    assert "benchmarks/memory.py" in packed
+
+
+def test_the_source_distribution_has_no_traces(packed: set[str]) -> None:
+    assert {path for path in packed if path.startswith("artifacts/")} == {"artifacts/README.md"}

@@ -12,16 +12,10 @@ from typing import TYPE_CHECKING, Any
 from evaltrace.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from evaltrace.aggregate import (
-        Options,
-        Plan,
-        Record,
-        aggregate_jobs,
-        plan_aggregation,
-        read_records,
-    )
+    from evaltrace.aggregate import Record, aggregate_jobs, read_records
     from evaltrace.errors import EvaltraceError, Problem
     from evaltrace.files import read_traces
+    from evaltrace.plan import Options, Plan, plan_aggregation
     from evaltrace.schema import is_valid, read_schema, violations
     from evaltrace.summary import Summary
     from evaltrace.trace import Event, Trace
@@ -29,15 +23,15 @@ if TYPE_CHECKING:
 _PLACES = {
     "EvaltraceError": "errors",
     "Event": "trace",
-    "Options": "aggregate",
-    "Plan": "aggregate",
+    "Options": "plan",
+    "Plan": "plan",
     "Problem": "errors",
     "Record": "aggregate",
     "Summary": "summary",
     "Trace": "trace",
     "aggregate_jobs": "aggregate",
     "is_valid": "schema",
-    "plan_aggregation": "aggregate",
+    "plan_aggregation": "plan",
     "read_records": "aggregate",
     "read_schema": "schema",
     "read_traces": "files",

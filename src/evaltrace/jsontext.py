@@ -23,6 +23,18 @@ _MAX_DIGITS = 100
 _MAX_MENDS = 64
 
 
+_NO_OBJECT = re.compile(
+    rb"(?:\xef\xbb\xbf)?"
+    rb"(?:[\x00-\x1a\x1c-\x20\x7f]"
+    rb"|\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colour, cursor
+    rb"|\x1b\][^\x07\x1b\x9c\n]*(?:\x07|\x1b\\))*+"  # OSC: title, link
+    # What cleaning never takes away: printable ASCII, and all but C1, U+20xx and the mark.
+    rb"(?:[!-z|}~\x80-\xc1\xc3-\xe1\xe3-\xee\xf0-\xff]"
+    rb"|\xc2[^\x80-\x9f]|\xe2[^\x80\x81]|\xef[^\xbb])"
+)
+_BRACE = 0x7B
+
+
 class Malformed(ValueError):
     """The text is not JSON at all, or nested too deeply to read; `code` says which."""
 
@@ -43,6 +55,11 @@ def decode(data: bytes | memoryview, decoder: msgspec.json.Decoder[T]) -> tuple[
             return _decode_patiently(bytes(data), decoder)
     except RecursionError:
         raise Malformed("too_deep", "nested too deeply") from None
+
+
+def begins_object(line: bytes | memoryview) -> bool:
+    """Tell by its first bytes whether a line may be a JSON object; False is certain."""
+    return line[0] == _BRACE or _NO_OBJECT.match(line) is None
 
 
 def _decode_patiently(data: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[T, str]:

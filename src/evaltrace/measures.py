@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaltrace.trace import Status, Tokens, Usage
+from evaltrace.trace import Status, Tokens, Trace, Usage
 
 
 def status_of(reward: float | None, *, valid: bool, threshold: float = 1.0) -> Status:
@@ -12,6 +12,12 @@ def status_of(reward: float | None, *, valid: bool, threshold: float = 1.0) -> S
     if reward >= threshold:
         return "pass"
     return "partial" if reward > 0 else "fail"
+
+
+def counts_reward(trace: Trace) -> bool:
+    """Tell whether a trace has a reward that may be counted: no error took its meaning."""
+    valid = trace.error is None or trace.error.reward_valid
+    return valid and trace.test_reward is not None
 
 
 def sum_tokens(usage: Usage | None) -> Tokens:

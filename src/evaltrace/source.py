@@ -8,6 +8,7 @@ reads, and turns whatever goes wrong into a Problem.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ MAX_ENTRIES = 100_000
 _WHOLE = 8 * 2**20
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _RUNNING = "If the job is still running, aggregate again when it has finished."
+_STRAY_BYTE = re.compile("[\udc80-\udcff]")
 _LEFT_OUT = "The file was left out; the trial's other files were read."
 _HINTS = {"malformed_json": _RUNNING}
 
@@ -63,8 +65,8 @@ class Source:
 
     def report(self, code: str, path: str, message: str, hint: str | None = None) -> None:
         """Add a problem about a path of this directory, once."""
-        name = _on_one_line("/".join(part for part in (self.label, path) if part))
-        problem = Problem(code=code, path=name, message=_on_one_line(message), hint=hint)
+        name = readable("/".join(part for part in (self.label, path) if part))
+        problem = Problem(code=code, path=name, message=readable(message), hint=hint)
         if problem not in self._reported:
             self._reported.add(problem)
             self.problems.append(problem)
@@ -80,6 +82,10 @@ class Source:
     def has(self, path: str) -> bool:
         """Tell whether a regular file lies at `path`."""
         return self._kind(path) == "file"
+
+    def exists(self, path: str) -> bool:
+        """Tell whether anything lies at `path`: a file, or something in its place."""
+        return self._kind(path) is not None
 
     def has_folder(self, path: str) -> bool:
         """Tell whether a directory lies at `path`."""
@@ -189,6 +195,7 @@ class Source:
     @contextmanager
     def _opened(self, path: str) -> Iterator[BinaryIO | None]:
         if not self.has(path):
+            self._report_no_file(path)
             yield None
             return
         try:
@@ -259,7 +266,9 @@ class Source:
                 return self._kind_of_link(entry, parent)
             if entry.is_dir(follow_symlinks=False):
                 return "dir"
-            return "file" if entry.is_file(follow_symlinks=False) else None
+            if entry.is_file(follow_symlinks=False):
+                return "file"
+            return _kind_of_special(entry.stat(follow_symlinks=False).st_mode)
         except OSError as error:
             self._unreadable(str(PurePosixPath(parent, entry.name)), error)
             return None
@@ -279,18 +288,30 @@ class Source:
         if stat.S_ISDIR(mode):
             # A link to a folder above it would be walked for ever.
             if (os.path.realpath(self.root / parent) + os.sep).startswith(target + os.sep):
-                return None
+                return "link to a directory above it"
             self._links[path] = target
             return "dir"
-        return "file" if stat.S_ISREG(mode) else None
+        return "file" if stat.S_ISREG(mode) else _kind_of_special(mode)
+
+    def _report_no_file(self, path: str) -> None:
+        kind = self._kind(path)
+        if kind is not None:
+            what = f"a {'directory' if kind == 'dir' else kind}, not a regular file"
+            self.report("not_a_file", path, what, "Put the file in its place, or remove it.")
 
     def _unreadable(self, path: str, error: OSError) -> None:
         reason = error.strerror or str(error)
         self.report("unreadable", path, reason, "Check the permissions and the disk.")
 
 
-def _on_one_line(text: str) -> str:
-    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+def spelled(name: str) -> str:
+    """Spell out the bytes of a file's name that are no UTF-8, as `\\xff`: names stay apart."""
+    return _STRAY_BYTE.sub(lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", name)
+
+
+def readable(text: str) -> str:
+    """Give a name, or a text that holds names, as one printable line."""
+    return printable(spelled(text)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _status_of(path: Path) -> os.stat_result | None:
@@ -305,6 +326,12 @@ def _mode_of(path: str) -> int | None:
         return os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _kind_of_special(mode: int) -> str:
+    if stat.S_ISFIFO(mode):
+        return "named pipe"
+    return "socket" if stat.S_ISSOCK(mode) else "device"
 
 
 def _open_regular(path: str, _flags: int) -> int:

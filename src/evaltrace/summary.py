@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import fsum
 from typing import get_args
 
+from msgspec import structs
+
 from evaltrace.errors import Problem
+from evaltrace.measures import counts_reward
 from evaltrace.trace import Input, Status, Tokens, Trace
 
 
@@ -18,6 +21,16 @@ class Total:
 
     amount: float | None = None
     traces: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JobReward:
+    """The mean over the `valid` rewards of a job's traces; None where none is valid."""
+
+    job: str | None
+    mean: float | None
+    valid: int
+    traces: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +47,8 @@ class Summary:
     """What a set of traces amounts to.
 
     `statuses` counts the traces of each status that occurs; `tokens` has the keys of
-    `metrics.tokens`; `mean_reward` is over the `valid_rewards` that may be counted.
+    `metrics.tokens`; `mean_reward` is over the `valid_rewards` that may be counted, whatever
+    job they come from, and `job_rewards` has a mean for each job, by name.
     `planned`, `found`, `selected` and `absent` are trials, None where a job does not say.
     """
 
@@ -48,6 +62,7 @@ class Summary:
     cost_usd: Total
     mean_reward: float | None
     valid_rewards: int
+    job_rewards: list[JobReward]
     problems: list[ProblemCount]
     output: str | None
 
@@ -59,7 +74,8 @@ class Tally:
         self._statuses: Counter[str] = Counter()
         self._tokens: dict[str, list[int]] = {name: [] for name in Tokens.__struct_fields__}
         self._costs: list[float] = []
-        self._rewards: list[float] = []
+        self._jobs: Counter[str | None] = Counter()
+        self._rewards: defaultdict[str | None, list[float]] = defaultdict(list)
         self._problems: dict[str, tuple[int, str]] = {}
 
     def add(self, trace: Trace) -> None:
@@ -71,9 +87,10 @@ class Tally:
                 known.append(amount)
         if trace.metrics.cost.usd is not None:
             self._costs.append(trace.metrics.cost.usd)
-        valid = trace.error is None or trace.error.reward_valid
-        if valid and trace.test_reward is not None:
-            self._rewards.append(trace.test_reward)
+        job = trace.origin.job_name
+        self._jobs[job] += 1
+        if counts_reward(trace) and trace.test_reward is not None:
+            self._rewards[job].append(trace.test_reward)
         for problem in trace.problems:
             self.add_problem(problem)
 
@@ -83,8 +100,12 @@ class Tally:
         self._problems[problem.code] = (number + 1, first_path)
 
     def summary(self, inputs: Iterable[Input] = (), output: str | None = None) -> Summary:
-        """Sum up what was counted; the trials of the jobs come from `inputs`."""
-        jobs = list(inputs)
+        """Sum up what was counted; the trials of the jobs come from `inputs`.
+
+        Several inputs with the same job name and id are one job.
+        """
+        jobs = _without_copies(inputs)
+        rewards = [reward for known in self._rewards.values() for reward in known]
         return Summary(
             traces=self._statuses.total(),
             statuses={name: self._statuses[name] for name in _STATUSES if name in self._statuses},
@@ -94,11 +115,17 @@ class Tally:
             absent=_sum_if_known([job.absent for job in jobs]),
             tokens={name: _total(sum(known), known) for name, known in self._tokens.items()},
             cost_usd=_total(fsum(self._costs), self._costs),
-            mean_reward=fsum(self._rewards) / len(self._rewards) if self._rewards else None,
-            valid_rewards=len(self._rewards),
+            mean_reward=_mean(rewards),
+            valid_rewards=len(rewards),
+            job_rewards=self._job_rewards(),
             problems=self._problem_counts(),
             output=output,
         )
+
+    def _job_rewards(self) -> list[JobReward]:
+        jobs = sorted(self._jobs, key=lambda job: (job is None, job))
+        known = {job: self._rewards.get(job, []) for job in jobs}
+        return [JobReward(job, _mean(known[job]), len(known[job]), self._jobs[job]) for job in jobs]
 
     def _problem_counts(self) -> list[ProblemCount]:
         counts = [ProblemCount(code, *seen) for code, seen in self._problems.items()]
@@ -106,6 +133,30 @@ class Tally:
 
 
 _STATUSES = get_args(Status)
+
+
+def _mean(rewards: list[float]) -> float | None:
+    return fsum(rewards) / len(rewards) if rewards else None
+
+
+def _without_copies(inputs: Iterable[Input]) -> list[Input]:
+    groups: dict[object, list[Input]] = {}
+    for number, row in enumerate(inputs):
+        key = number if row.job_id is None else (row.job_name, row.job_id)
+        groups.setdefault(key, []).append(row)
+    return [_one_job(rows) for rows in groups.values()]
+
+
+def _one_job(rows: list[Input]) -> Input:
+    """Count the trials of a job once, although it was met in several places."""
+    if len(rows) == 1:
+        return rows[0]
+    planned = max((row.planned for row in rows if row.planned is not None), default=None)
+    # A trial is selected in one of its places only.
+    selected = sum(row.selected for row in rows)
+    found = max(selected, *(row.found for row in rows))
+    absent = None if planned is None else max(planned - found, 0)
+    return structs.replace(rows[0], planned=planned, found=found, absent=absent, selected=selected)
 
 
 def _total(amount: float, known: Sequence[float]) -> Total:

@@ -277,7 +277,7 @@ def read(
 ) -> Transcript | None:
     """Read the trajectory in `folder`; None when there is none, or it is not ATIF."""
     path = _join(folder, TRAJECTORY)
-    if not source.has(path):
+    if not source.exists(path):
         return None
     transcript = Transcript(prefix=prefix, keep_events=keep_events)
     reading = _Reading(source, folder, transcript)

@@ -51,7 +51,7 @@ def read(
     """Read what Claude Code left in `folder`; None when it left no log."""
     stream_path = _join(folder, STREAM)
     sessions = _session_files(source, _join(folder, "sessions/projects"))
-    if not source.has(stream_path) and not sessions:
+    if not source.exists(stream_path) and not sessions:
         return None
     stream = Scan(Transcript(prefix=prefix, keep_events=keep_events))
     sound = _scan_stream(source, stream_path, stream)
@@ -117,12 +117,11 @@ def _timed(source: Source, faults: LineFaults, rank: int) -> Iterator[tuple[str,
 
 
 def _lines(source: Source, path: str, faults: LineFaults) -> Iterator[tuple[int, Line]]:
-    for number, data in source.lines(path):
-        faults.lines += 1
+    for number, row in faults.objects(source.lines(path)):
         try:
-            line, mended = decode(data, DECODER)
+            line, mended = decode(row, DECODER)
         except Malformed as fault:
-            faults.malformed(number, fault)
+            faults.malformed(number, fault, row)
             continue
         if mended:
             faults.add("mended_lines", number, mended)

@@ -156,7 +156,7 @@ def read(
     """Read what codex left in `folder`; None when it left no log."""
     stream = _join(folder, STREAM)
     paths = _rollout_paths(source, _join(folder, "sessions"))
-    if not source.has(stream) and not paths:
+    if not source.exists(stream) and not paths:
         return None
     run = _Exec(Transcript(prefix=prefix, keep_events=keep_events), stream)
     for number, line in read_lines(source, stream, EXEC):

@@ -166,12 +166,11 @@ def read_lines(
 ) -> Iterator[tuple[int, T]]:
     """Give the numbered lines of a log that can be used; report the others at the end."""
     faults = LineFaults(path)
-    for number, row in source.lines(path):
-        faults.lines += 1
+    for number, row in faults.objects(source.lines(path)):
         try:
             line, mended = decode(row, decoder)
         except Malformed as fault:
-            faults.malformed(number, fault)
+            faults.malformed(number, fault, row)
             continue
         if mended:
             faults.add("mended_lines", number, mended)

@@ -6,14 +6,14 @@ each tool call once, usage by model, how the run ended. Texts are bounded here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
 
 from evaltrace.agentlogs.tools import kind_of, server_of
-from evaltrace.jsontext import Malformed
+from evaltrace.jsontext import Malformed, begins_object
 from evaltrace.source import Source
 from evaltrace.trace import (
     AgentResponse,
@@ -24,7 +24,7 @@ from evaltrace.trace import (
     Truncation,
     Usage,
 )
-from evaltrace.untrusted import bounded, clean, digest, shorten
+from evaltrace.untrusted import bounded, clean, digest, one_line, shorten
 
 TEXT_LIMIT = 65_536
 """Characters kept of one text of an event."""
@@ -196,6 +196,18 @@ def _to_json(value: Any) -> bytes:
         return msgspec.json.encode(bounded(value, TEXT_LIMIT))
 
 
+Row = tuple[int, memoryview | bytes]
+"""A line of a log, with its number."""
+
+_NOT_JSON = "not_json_lines"
+_SHOWN = 60
+
+
+def _quoted(row: memoryview | bytes) -> str:
+    """Show the beginning of a line in quotes."""
+    return f'"{one_line(bytes(row[: _SHOWN * 16]).decode("utf-8", "replace"), _SHOWN)}"'
+
+
 @dataclass
 class LineFaults:
     """Lines of one log that could not be used as they are: counted, with the first of each."""
@@ -209,9 +221,25 @@ class LineFaults:
         count, first, what = self.found.get(code, (0, line, detail))
         self.found[code] = (count + 1, first, what)
 
-    def malformed(self, line: int, fault: Malformed) -> None:
+    def objects(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Count the lines; pass on those that may hold a JSON object, count the others as faulty.
+
+        Looks at the beginning of a line only: a log of millions of other lines costs seconds.
+        """
+        for row in rows:
+            self.lines += 1
+            if begins_object(row[1]):
+                yield row
+            elif _NOT_JSON in self.found:
+                count, first, what = self.found[_NOT_JSON]
+                self.found[_NOT_JSON] = (count + 1, first, what)
+            else:
+                self.found[_NOT_JSON] = (1, row[0], _quoted(row[1]))
+
+    def malformed(self, line: int, fault: Malformed, row: memoryview | bytes = b"") -> None:
         """Count a line that is no JSON, too deep, or of an unexpected shape."""
-        self.add(f"{fault.code}_lines", line, str(fault))
+        code = f"{fault.code}_lines"
+        self.add(code, line, _quoted(row) if row and code == _NOT_JSON else str(fault))
 
     def report(self, source: Source) -> None:
         """Turn the counts into problems of the source."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -55,6 +56,7 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command; the one place where an error becomes a message and an exit code."""
         _survive_any_encoding()
+        _end_on_sigterm()
         if os.environ.get("NO_COLOR"):
             ctx.color = False
         try:
@@ -63,7 +65,7 @@ class LazyGroup(click.Group):
         except EvaltraceError as error:
             raise click.ClickException(printable(str(error))) from error
         except KeyboardInterrupt:
-            click.echo("Interrupted; nothing was written.", err=True)
+            click.echo("Interrupted.", err=True)
             ctx.exit(_INTERRUPTED)
         except BrokenPipeError:
             _discard_output()
@@ -79,6 +81,12 @@ def _survive_any_encoding() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
+
+
+def _end_on_sigterm() -> None:
+    # As an exception, so that what is half written is cleared away like at an interrupt.
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
 def _discard_output() -> None:

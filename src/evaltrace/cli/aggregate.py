@@ -11,22 +11,34 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from evaltrace.errors import EvaltraceError, OutputFailure
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from evaltrace.aggregate import Options, Plan, Record
+    from evaltrace.aggregate import Record
+    from evaltrace.plan import Options, Plan
     from evaltrace.summary import Summary
 
 SUFFIX = "-execution-traces-full"
 
 
+def _folders(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> Any:
+    if "" in given:
+        raise click.BadParameter("an empty path; is a variable unset?")
+    return tuple(Path(path) for path in given)
+
+
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument(
+    "paths", nargs=-1, type=click.Path(readable=False), callback=_folders, metavar="PATH..."
+)
 @click.option(
     "--job-dir",
     "job_dirs",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False),
+    callback=_folders,
     metavar="DIR",
     help="The same as PATH; may be repeated.",
 )
@@ -42,7 +54,6 @@ SUFFIX = "-execution-traces-full"
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
     metavar="FILE",
     help=f"Where to write; - is standard output.  [default: artifacts/NAME{SUFFIX}.json, "
     "NAME being the arm or the job]",
@@ -51,8 +62,7 @@ SUFFIX = "-execution-traces-full"
     "--format",
     "form",
     type=click.Choice(["json", "jsonl"]),
-    default="json",
-    show_default=True,
+    show_default="jsonl if FILE ends so, else json",
     help="jsonl writes one trace a line, without inputs and problems around them.",
 )
 @click.option(
@@ -67,13 +77,13 @@ SUFFIX = "-execution-traces-full"
     type=float,
     default=1.0,
     show_default=True,
-    help="The least reward that is a pass.",
+    help="The least reward that is a pass; above 0.",
 )
 @click.option("--strict", is_flag=True, help="End with exit code 1 at the first problem.")
 @click.option(
     "--archive",
     is_flag=True,
-    help="First move an existing output to history/runs/YYYY-MM-DD/.",
+    help="Move an existing output to history/runs/YYYY-MM-DD/ when the new one is complete.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
 def aggregate(
@@ -81,8 +91,8 @@ def aggregate(
     job_dirs: tuple[Path, ...],
     tasks: tuple[str, ...],
     arm: str | None,
-    output: Path | None,
-    form: str,
+    output: str | None,
+    form: str | None,
     events: str,
     pass_threshold: float,
     strict: bool,
@@ -97,15 +107,17 @@ def aggregate(
     \b
     Example:
       evaltrace aggregate jobs/baseline --arm baseline
-      evaltrace aggregate jobs/with-mcp --task sgt-001 -o artifacts/mcp-traces.json
-      evaltrace aggregate jobs -o - --format jsonl --events none | jq .status
+      evaltrace aggregate jobs/with-mcp --task sgt-001 -o mcp-traces.json
+      evaltrace aggregate jobs -o - --format jsonl | jq .status
     """
-    from evaltrace.aggregate import Options, check_output, plan_aggregation
+    from evaltrace.plan import plan_aggregation
 
     named = [*paths, *job_dirs]
     if not named:
         raise click.UsageError("Name at least one PATH (or --job-dir DIR).")
-    options = Options(
+    if archive and output == "-":
+        raise click.UsageError("--archive needs a file to archive, not standard output.")
+    options = _options(
         tasks=tasks,
         arm=arm,
         events=events == "full",
@@ -113,55 +125,97 @@ def aggregate(
         strict=strict,
     )
     plan = plan_aggregation(named, options)
-    output = output or _default_output(plan, named, arm, form)
-    if str(output) != "-":
-        check_output(plan, output)
-        if archive:
-            check_output(plan, "history")
-            _archive(output, quiet)
-    summary = _write(plan, output, options, form, quiet)
+    form = form or ("jsonl" if (output or "").endswith(".jsonl") else "json")
+    if output == "-":
+        summary = _write(plan, sys.stdout.buffer, form, None, quiet)
+        sys.stdout.buffer.flush()
+    else:
+        place = _place(plan, named, output, form, archive)
+        summary = _write_file(plan, place, form, archive, quiet)
     if not quiet:
         _report(summary)
 
 
-def _default_output(plan: Plan, paths: list[Path], arm: str | None, form: str) -> Path:
-    from evaltrace.aggregate import output_name
+def _options(**given: Any) -> Options:
+    from evaltrace.plan import Options
 
-    return Path("artifacts", f"{output_name(plan, paths, arm)}{SUFFIX}.{form}")
+    try:
+        return Options(**given)
+    except ValueError as error:
+        raise click.UsageError(f"{str(error).capitalize()}.") from error
 
 
-def _archive(output: Path, quiet: bool) -> None:
+def _place(plan: Plan, paths: list[Path], output: str | None, form: str, archive: bool) -> Path:
+    """Find where to write: the file that was named, or the default name in a folder."""
+    from evaltrace.aggregate import check_output, output_name
+
+    folder = output is None or output.endswith("/") or Path(output).is_dir()
+    place = Path(output or "artifacts")
+    if folder:
+        place /= f"{output_name(plan, paths)}{SUFFIX}.{form}"
+    check_output(plan, place)
+    if archive:
+        check_output(plan, _archive_folder() / place.name)
+    elif folder and plan.options.tasks:
+        _keep_fuller(plan, place)
+    return place
+
+
+def _keep_fuller(plan: Plan, place: Path) -> None:
+    """Refuse to let a few tasks take the default file that holds the others as well."""
+    from evaltrace.files import read_traces
+
+    if not place.is_file():
+        return
+    chosen = {entry.trace_id for entry in plan.entries}
+    try:
+        others = sum(trace.trace_id not in chosen for trace in read_traces(place))
+    except EvaltraceError:  # no file of traces that could be lost
+        return
+    if others:
+        raise OutputFailure(
+            f"the file holds {others} trace(s) that --task leaves out",
+            where=str(place),
+            hint="Name another file with -o, or keep the old one with --archive.",
+        )
+
+
+def _archive_folder() -> Path:
     from datetime import date
 
-    from evaltrace.files import archive
+    from evaltrace.files import ARCHIVE
 
-    moved = archive(output, date.today())  # noqa: DTZ011 - the user's own day names the folder
-    if moved and not quiet:
-        click.echo(f"Moved the earlier {output} to {moved}", err=True)
+    return ARCHIVE / date.today().isoformat()  # noqa: DTZ011 - the user's own day
 
 
-def _write(plan: Plan, output: Path, options: Options, form: Any, quiet: bool) -> Summary:
-    from evaltrace.aggregate import write_aggregation
+def _write_file(plan: Plan, place: Path, form: str, archive: bool, quiet: bool) -> Summary:
     from evaltrace.files import whole_file
 
-    def write(out: BinaryIO, name: str | None) -> Summary:
-        with _progress(len(plan.entries), quiet) as watch:
-            return write_aggregation(plan, out, options=options, form=form, name=name, watch=watch)
+    folder = _archive_folder() if archive and place.is_file() else None
+    with whole_file(place, archive_to=folder) as file:
+        summary = _write(plan, file, form, str(place), quiet)
+    if folder and not quiet:
+        click.echo(f"Moved the earlier {place} to {folder}", err=True)
+    return summary
 
-    if str(output) == "-":
-        summary = write(sys.stdout.buffer, None)
-        sys.stdout.buffer.flush()
-        return summary
-    with whole_file(output) as file:
-        return write(file, str(output))
+
+def _write(plan: Plan, out: BinaryIO, form: Any, name: str | None, quiet: bool) -> Summary:
+    from evaltrace.aggregate import write_aggregation
+
+    # Where the data itself goes to the terminal, a progress bar would stand in it.
+    shown = not quiet and not (name is None and sys.stdout.isatty())
+    with _progress(len(plan.entries), shown) as watch:
+        return write_aggregation(plan, out, form=form, name=name, watch=watch)
 
 
 @contextmanager
-def _progress(total: int, quiet: bool) -> Iterator[Callable[[Record], None] | None]:
-    if quiet or not sys.stderr.isatty():
+def _progress(total: int, shown: bool) -> Iterator[Callable[[Record], None] | None]:
+    if not (shown and sys.stderr.isatty()):
         yield None
         return
-    bar = click.progressbar(length=total, label="Reading trials", file=sys.stderr, show_pos=True)
+    bar = click.progressbar(
+        length=total, label="Reading trials", file=sys.stderr, show_pos=True, width=0
+    )
     with bar:
         yield lambda _record: bar.update(1)
 

@@ -32,8 +32,14 @@ def list_schemas() -> None:
         click.echo(f"{name:<{width}}  {read_schema(name).get('title', '')}".rstrip())
 
 
+def _names_like(_context: click.Context, _argument: click.Parameter, start: str) -> list[str]:
+    from evaltrace.schema import schema_names
+
+    return [name for name in schema_names() if name.startswith(start)]
+
+
 @schema.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=_names_like)
 def show_schema(name: str) -> None:
     """Print the schema NAME, as `evaltrace schema list` gives it.
 

@@ -19,7 +19,8 @@ _IN_FULL = 3
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+# Not readable for click: what cannot be read is our error, with advice.
+@click.argument("file", type=click.Path(path_type=Path, readable=False))
 @click.argument("task", required=False)
 @click.option(
     "--format",
@@ -38,14 +39,16 @@ _IN_FULL = 3
 def show(file: Path, task: str | None, form: str, width: int | None) -> None:
     """Show the traces of FILE as a table, or those of TASK in full.
 
-    FILE is a file of traces, JSONL of traces, or one trace. TASK is a task id, a trace
-    id, the name of a task with or without its organisation, or a pattern with * and ?.
+    FILE is a file of traces, JSONL of traces, or one trace; - is standard input. TASK is
+    a task id, a trace id, the name of a task with or without its organisation, or a
+    pattern with * and ?.
 
     \b
     Example:
       evaltrace show traces.json
       evaltrace show traces.json sgt-001__7A5Hxy2
       evaltrace show traces.json 'sgt-*' --format json | jq .test_reward
+      cat a.json b.json | evaltrace show -
     """
     from evaltrace.files import read_traces
 

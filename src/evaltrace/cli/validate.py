@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_IN_TEXT = 100
+_IN_JSON = 1000
+"""Errors that are told of one file; all of them are counted."""
+
+
 class Fault(TypedDict):
     """What is wrong: in which file, on which line of JSONL, at which path of the document."""
 
@@ -24,7 +29,12 @@ class Fault(TypedDict):
 
 @click.command()
 @click.argument(
-    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+    "files",
+    metavar="FILE...",
+    nargs=-1,
+    required=True,
+    # Not readable for click: an unreadable file is one of the errors that are found.
+    type=click.Path(path_type=Path, readable=False),
 )
 @click.option(
     "--format",
@@ -32,14 +42,14 @@ class Fault(TypedDict):
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="json prints one object with all errors.",
+    help=f"text gives {_IN_TEXT} errors for each file, json one object with {_IN_JSON:,} for each.",
 )
 def validate(files: tuple[Path, ...], form: str) -> None:
     """Check each FILE against the schemas; exit 1 when one has an error.
 
-    FILE is a file of traces, JSONL of traces, an array of traces, or one trace. Each
-    error is a line `FILE: PATH: message`, with `line N` before PATH in JSONL; at most
-    100 are given for one trace.
+    FILE is a file of traces, JSONL of traces, an array of traces, or one trace; - is
+    standard input. Each error is a line `FILE: PATH: message`, with `line N` before
+    PATH in JSONL; at most 100 are looked for in one trace.
 
     \b
     Example:
@@ -51,16 +61,27 @@ def validate(files: tuple[Path, ...], form: str) -> None:
     checked = Check()
     faults: list[Fault] = []
     for file in files:
-        for fault in checked.faults(file):
-            if form == "text":
-                click.echo(_line(fault))
-            else:
+        before = checked.errors
+        for number, fault in enumerate(checked.faults(file)):
+            if form == "json" and number < _IN_JSON:
                 faults.append(fault)
+            elif form == "text" and number < _IN_TEXT:
+                click.echo(_line(fault))
+        if form == "text":
+            _say_more(checked.errors - before - _IN_TEXT, file)
     counts = {"files": len(files), "traces": checked.traces, "error_count": checked.errors}
     if form == "json":
         _print_json({"valid": checked.errors == 0, **counts, "errors": faults})
     click.echo(_counts(**counts), err=True)
     sys.exit(1 if checked.errors else 0)
+
+
+def _say_more(number: int, file: Path) -> None:
+    from evaltrace.reports.columns import line_of
+    from evaltrace.reports.quantities import counted
+
+    if number > 0:
+        click.echo(f"... {counted(number, 'more error')} in {line_of(str(file))}")
 
 
 def _counts(files: int, traces: int, error_count: int) -> str:
@@ -103,10 +124,13 @@ class Check:
 
 
 def _located(place: str | None, path: str | None) -> tuple[str | None, str | None]:
-    """Give the line and the path: one path from the top, but for JSONL, which has no top."""
-    if place is None or not place.startswith("$"):
+    """Give the line and the path: below a line of JSONL, else from the top of the document."""
+    if place is None:
+        return None, path
+    line, _, top = place.rpartition(": ")
+    if not top.startswith("$"):
         return place, path
-    return None, place + (path or "$")[1:]
+    return line or None, top + (path or "$")[1:]
 
 
 def _violations(document: Any, kind: str) -> Iterator[tuple[str, str]]:
@@ -129,8 +153,8 @@ def _twice(document: Any, place: str, places: dict[str, str]) -> Iterator[tuple[
 def _line(fault: Fault) -> str:
     from evaltrace.reports.columns import line_of
 
-    place = " ".join(filter(None, (fault["place"], fault["path"])))
-    return line_of(": ".join(filter(None, (fault["file"], place, fault["message"]))))
+    parts = (fault["file"], fault["place"], fault["path"], fault["message"])
+    return line_of(": ".join(filter(None, parts)))
 
 
 def _print_json(result: dict[str, Any]) -> None:

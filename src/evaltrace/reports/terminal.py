@@ -5,11 +5,12 @@ No line is wider than asked for, and no control sequence of a trace survives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from evaltrace.measures import counts_reward
 from evaltrace.reports.columns import Widened, columns, fill, line_of, lines_of, shorten_middle
 from evaltrace.reports.quantities import UNKNOWN, compact, counted, dollars, grouped, plain, span
-from evaltrace.summary import Summary, Total
+from evaltrace.summary import JobReward, Summary, Total
 from evaltrace.trace import CodeStats, Tests, ToolCalls, Trace, TraceError
 from evaltrace.untrusted import clean, printable
 
@@ -19,6 +20,18 @@ MIN_WIDTH = 40
 _LABEL = 13
 _LISTED = 10
 _COLOURS = {"pass": 32, "partial": 33, "fail": 31, "error": 35, "cancelled": 35, "running": 36}
+
+_JOBS = 8
+_IN_LINE = 4
+"""Jobs that get a mean reward of their own, in the block and in the line."""
+
+_TOKENS = {
+    "input": "input",
+    "output": "output",
+    "cache_creation": "cache write",
+    "cache_read": "cache read",
+}
+"""What the parts of the tokens are called."""
 
 _Block = tuple[str, list[list[str]], int]
 """A label, paragraphs of items that stay together where they fit, and the most lines shown."""
@@ -90,17 +103,14 @@ def _reward_items(trace: Trace) -> list[str]:
         for name, value in rewards.items()
         if not known and (name, value) != ("reward", reward)
     ]
-    lost = trace.error is not None and not trace.error.reward_valid and reward is not None
+    lost = reward is not None and not counts_reward(trace)
     return [plain(reward), *parts, *(["not counted"] if lost else [])]
 
 
 def _token_items(trace: Trace) -> list[str]:
     tokens = trace.metrics.tokens
     amounts = {
-        "input": tokens.input,
-        "output": tokens.output,
-        "cache write": tokens.cache_creation,
-        "cache read": tokens.cache_read,
+        **{label: getattr(tokens, name) for name, label in _TOKENS.items()},
         "total": tokens.total,
         "total with cache": tokens.total_with_cache,
     }
@@ -147,7 +157,7 @@ def _tool_item(call: ToolCalls) -> str:
     return f"{server}{call.name} {call.count:,}{errors}"
 
 
-def _rest(more: list[ToolCalls] | list[str], word: str) -> list[str]:
+def _rest(more: Sequence[object], word: str) -> list[str]:
     return [f"... {counted(len(more), f'more {word}')}"] if more else []
 
 
@@ -205,8 +215,10 @@ def _text(text: str | None) -> list[list[str]]:
 
 
 _RIGHT = frozenset({"att", "reward", "tokens", "cost", "time", "calls"})
-_DROPPED = ("calls", "cost", "att", "time", "arm")
+_DROPPED = ("calls", "cost", "att", "time", "arm", "job")
 """Columns left out, in this order, while the task has no room."""
+_JOB_NAME = len("2026-02-03__12-00-00")
+"""Columns of a job that was not named: shorter, two of them look the same."""
 
 
 def render_table(traces: Iterable[Trace], width: int = 80) -> str:
@@ -216,9 +228,7 @@ def render_table(traces: Iterable[Trace], width: int = 80) -> str:
     rows = [_cells(trace) for trace in traces]
     if not rows:
         return "no traces\n"
-    # A single arm tells the rows nothing apart.
-    names = [name for name in rows[0] if name != "arm" or len({row["arm"] for row in rows}) > 1]
-    names, room = _fitting(names, rows, max(width, MIN_WIDTH))
+    names, room = _fitting(_telling(rows), rows, max(width, MIN_WIDTH))
     # Tabulate counts characters, or columns where another package happens to be installed.
     widened = Widened()
     cells = [
@@ -231,19 +241,32 @@ def render_table(traces: Iterable[Trace], width: int = 80) -> str:
     return "\n".join(line.rstrip() for line in widened.show(text).split("\n")) + "\n"
 
 
+def _telling(rows: list[dict[str, str]]) -> list[str]:
+    """Leave out arms that tell the rows nothing apart, and jobs where the arms do."""
+    several = {name: len({row[name] for row in rows}) > 1 for name in ("arm", "job")}
+    shown = {"arm": several["arm"], "job": several["job"] and not several["arm"]}
+    return [name for name in rows[0] if shown.get(name, True)]
+
+
 def _cells(trace: Trace) -> dict[str, str]:
     metrics = trace.metrics
     return {
         "task": line_of(trace.task_id) or "-",
         "arm": line_of(trace.arm or "-"),
+        "job": line_of(trace.origin.job_name or "-"),
         "att": "-" if trace.attempt is None else str(trace.attempt),
         "status": trace.status,
-        "reward": plain(trace.test_reward, "-"),
+        "reward": _reward_cell(trace),
         "tokens": compact(metrics.tokens.total),
         "cost": dollars(metrics.cost.usd, "-"),
         "time": span(metrics.durations.total_s, "-"),
         "calls": grouped(metrics.tool_calls, "-"),
     }
+
+
+def _reward_cell(trace: Trace) -> str:
+    reward = plain(trace.test_reward, "-")
+    return reward if trace.test_reward is None or counts_reward(trace) else f"({reward})"
 
 
 def _fitting(
@@ -253,6 +276,8 @@ def _fitting(
     room = {name: max(len(name), *(columns(row[name]) for row in rows)) for name in names}
     if "arm" in room:
         room["arm"] = min(room["arm"], max(12, width // 8))
+    if "job" in room:
+        room["job"] = min(room["job"], max(_JOB_NAME, width // 6))
     dropped = iter(_DROPPED)
     while True:
         left = width - sum(room[name] + 2 for name in names if name != "task")
@@ -278,17 +303,32 @@ def render_summary(summary: Summary, width: int = 80, colour: bool = False) -> s
 def render_summary_line(summary: Summary) -> str:
     """Sum up a set of traces in one line, for output that is not a terminal."""
     problems = sum(problem.count for problem in summary.problems)
-    planned = "" if summary.planned is None else f" of {summary.planned:,} planned"
     statuses = ", ".join(_statuses(summary).values())
     parts = [
-        f"{counted(summary.traces, 'trace')}{planned}{f' ({statuses})' if statuses else ''}",
-        f"mean reward {_mean(summary)}",
+        counted(summary.traces, "trace") + _share(summary) + (f" ({statuses})" if statuses else ""),
+        _mean_phrase(summary),
         f"tokens {_known(summary.tokens['total'], compact, summary)}",
         f"cost {_known(summary.cost_usd, dollars, summary)}",
         counted(problems, "problem"),
     ]
     written = [f"written to {line_of(summary.output)}"] if summary.output else []
     return ", ".join(parts + written)
+
+
+def _share(summary: Summary) -> str:
+    planned = None if summary.planned is None else f"{summary.planned:,} planned"
+    if summary.selected is None or summary.selected >= (summary.found or 0):
+        return f" of {planned}" if planned else ""
+    return f" of {summary.selected:,} selected" + (f", {planned}" if planned else "")
+
+
+def _mean_phrase(summary: Summary) -> str:
+    jobs = summary.job_rewards
+    if len(jobs) < 2:
+        return f"mean reward {_mean(summary)}"
+    if len(jobs) > _IN_LINE:
+        return f"mean reward of {len(jobs):,} jobs: see `evaltrace show`"
+    return "mean reward by job: " + ", ".join(f"{_job(row)} {_average(row.mean)}" for row in jobs)
 
 
 def _statuses(summary: Summary) -> dict[str, str]:
@@ -299,11 +339,11 @@ def _summary_blocks(summary: Summary) -> Iterator[_Block]:
     trials = {name: getattr(summary, name) for name in ("planned", "found", "selected", "absent")}
     if any(number is not None for number in trials.values()):
         yield "trials", [[f"{name} {grouped(number)}" for name, number in trials.items()]], 4
-    yield "mean reward", [[_mean(summary)]], 4
+    yield "mean reward", _mean_paragraphs(summary), 4 * _JOBS
     parts = [
-        f"{name.replace('_', ' ')} {compact(total.amount)} in {total.traces:,}"
+        f"{_TOKENS[name]} {compact(total.amount)} known in {total.traces:,}"
         for name, total in summary.tokens.items()
-        if name not in ("total", "total_with_cache") and total.traces
+        if name in _TOKENS and total.traces
     ]
     yield "tokens", [[_known(summary.tokens["total"], compact, summary)], parts], 8
     yield "cost", [[_known(summary.cost_usd, dollars, summary)]], 4
@@ -318,13 +358,32 @@ def _summary_blocks(summary: Summary) -> Iterator[_Block]:
         yield "output", [[summary.output]], 8
 
 
+def _mean_paragraphs(summary: Summary) -> list[list[str]]:
+    jobs = summary.job_rewards
+    if len(jobs) < 2:
+        return [[_mean(summary)]]
+    rows = [
+        f"{_job(row)} {_average(row.mean)} over {row.valid:,} valid of {row.traces:,}"
+        for row in jobs
+    ]
+    return [*([row] for row in rows[:_JOBS]), _rest(rows[_JOBS:], "job")]
+
+
 def _mean(summary: Summary) -> str:
-    mean = "unknown" if summary.mean_reward is None else f"{summary.mean_reward:.2f}"
+    mean = _average(summary.mean_reward)
     return f"{mean} over {summary.valid_rewards:,} valid of {summary.traces:,}"
+
+
+def _average(mean: float | None) -> str:
+    return UNKNOWN if mean is None else f"{mean:.2f}"
+
+
+def _job(row: JobReward) -> str:
+    return line_of(row.job or "") or "no job"
 
 
 def _known(total: Total, written: Callable[[float | None], str], summary: Summary) -> str:
     if total.amount is None:
         return UNKNOWN
     amount = written(total.amount)
-    return f"{amount} in {total.traces:,} of {counted(summary.traces, 'trace')}"
+    return f"{amount} known in {total.traces:,} of {counted(summary.traces, 'trace')}"

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from evaltrace.agentlogs.transcript import Call, Transcript, add_usage, tally, total_usage
+from evaltrace.jsontext import Malformed, decode
 from evaltrace.readers.harbor.records import ANY, TrialResult
 from evaltrace.readers.harbor.runs import Run
 from evaltrace.trace import AgentResponse, Cost, McpServer, ModelUsage, Tools, Usage
@@ -188,6 +189,6 @@ def to_manifest(result: TrialResult | None) -> dict[str, Any] | None:
 
 def _value(raw: msgspec.Raw) -> Any:
     try:
-        return ANY.decode(raw)
-    except msgspec.DecodeError:  # a number beyond all bounds
+        return decode(memoryview(raw), ANY)[0]
+    except Malformed:
         return None

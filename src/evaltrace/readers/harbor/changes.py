@@ -104,7 +104,7 @@ def _collected(source: Source, folder: str) -> list[str]:
     """List the patches among the artifacts, without those of a source tree that was collected."""
     paths = _patches(source, folder)
     manifest = f"{folder}/manifest.json"
-    entries = (source.read_json(manifest, _MANIFEST) if source.has(manifest) else None) or []
+    entries = source.read_json(manifest, _MANIFEST) or []
     trees = [
         f"{folder}/{_below(entry.destination)}/"
         for entry in entries

@@ -57,7 +57,7 @@ _TEST = msgspec.json.Decoder(_Test, strict=False)
 def read_tests(source: Source, folder: str) -> Tests | None:
     """Read the tests of `ctrf.json`; only counts where it lists no tests."""
     path = f"{folder}/ctrf.json"
-    report = source.read_json(path, _REPORT) if source.has(path) else None
+    report = source.read_json(path, _REPORT)
     results = report.results if report else None
     if results is None:
         return None

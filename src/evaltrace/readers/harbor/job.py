@@ -24,7 +24,7 @@ from evaltrace.readers.harbor.records import (
     Sketch,
     dig,
 )
-from evaltrace.source import Source
+from evaltrace.source import Source, spelled
 
 FolderKind = Literal["trial", "job"]
 
@@ -119,21 +119,31 @@ def _is_object(raw: Raw) -> bool:
 
 def read_job(source: Source) -> Job:
     """Read a job's config, result and lock; what is missing or broken stays None."""
-    job = Job(path=source.root, name=source.root.name, started=_count_started(source))
-    if not any(source.has(name) and _look(source, name).kind == "job" for name in _FILES):
+    job = Job(path=source.root, name=spelled(source.root.name), started=_count_started(source))
+    names = _own_files(source, job.started)
+    if not names:
         return job
-    if source.has("config.json"):
+    if "config.json" in names:
         job.config = source.read_json("config.json", OBJECT)
-    if source.has("result.json"):
+    if "result.json" in names:
         job.result = source.read_json("result.json", JOB_RESULT)
         job.id = job.result.id if job.result else None
-    if source.has("lock.json"):
+    if "lock.json" in names:
         _read_lock(source, job)
     job.has_log = source.has("job.log")
     if job.planned is None:
         job.planned = _planned(job)
     job.problems = source.problems
     return job
+
+
+def _own_files(source: Source, started: int) -> set[str]:
+    """Name the job's files; where none looks like one, those among its trials that are broken."""
+    looks = {name: _look(source, name) for name in _FILES if source.exists(name)}
+    if any(look.kind == "job" for look in looks.values()):
+        return set(looks)
+    # Another program's files among trials are sound, and none of ours.
+    return {name for name, look in looks.items() if started and not look.sound}
 
 
 def _count_started(source: Source) -> int:

@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from evaltrace.jsontext import Malformed, decode
+
 
 class Timing(msgspec.Struct):
     """Start and end of one phase."""
@@ -171,8 +173,8 @@ def number(record: dict[str, Raw] | None, key: str) -> float | None:
     """Give a number of an agent result; None when it is absent, null or no finite number."""
     raw = (record or {}).get(key)
     try:
-        value = ANY.decode(raw) if raw is not None else None
-    except msgspec.DecodeError:  # a number beyond all bounds
+        value = decode(memoryview(raw), ANY)[0] if raw is not None else None
+    except Malformed:
         return None
     return value if is_number(value) and not isinstance(value, bool) else None
 

@@ -19,14 +19,18 @@ from evaltrace.readers.harbor.records import (
     text,
 )
 from evaltrace.readers.harbor.version import Version, find_version
-from evaltrace.source import Source
+from evaltrace.source import Source, readable
 from evaltrace.trace import Input
-from evaltrace.untrusted import clean, printable
+from evaltrace.untrusted import clean
 
 
 @dataclass
 class TrialFiles:
-    """The JSON files of a trial, read; and what they say together."""
+    """The JSON files of a trial, read; and what they say together.
+
+    `job_name` is the name of the job's folder, so that of a renamed job is the new one; that
+    of a trial that lies on its own is the one it recorded.
+    """
 
     source: Source
     job: Job | None
@@ -40,6 +44,21 @@ class TrialFiles:
     job_name: str | None
     job_id: str | None
     result_unreadable: bool = False
+
+    @property
+    def started(self) -> str | None:
+        """When the trial started, as recorded; None while it has no result."""
+        return self.result.started_at if self.result else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the trial has a result."""
+        return self.result is not None
+
+    @property
+    def configuration(self) -> str:
+        """A name for the agent's configuration: attempts are numbered within it."""
+        return configs.agent_digest(self.config)
 
     @property
     def task_digest(self) -> str | None:
@@ -63,13 +82,13 @@ class TrialFiles:
 def open_trial(path: Path, job: Job | None, label: str) -> TrialFiles:
     """Read the small JSON files of a trial directory."""
     source = Source(path, boundary=job.path if job else path, label=label)
-    result = source.read_json("result.json", TRIAL_RESULT) if source.has("result.json") else None
-    lock = source.read_json("lock.json", TRIAL_LOCK) if source.has("lock.json") else None
+    result = source.read_json("result.json", TRIAL_RESULT)
+    lock = source.read_json("lock.json", TRIAL_LOCK)
     sparse = None
-    if (result is None or not result.config) and source.has("config.json"):
+    if result is None or not result.config:
         sparse = source.read_json("config.json", OBJECT)
     config, config_from = configs.full_config(result, lock, sparse)
-    folder_name = printable(path.name).encode("utf-8", "replace").decode()
+    own_name = readable(path.name)
     recorded = text(dig(config, "job_id"))
     named = (result.trial_name if result else None) or text(dig(config, "trial_name"))
     return TrialFiles(
@@ -80,11 +99,11 @@ def open_trial(path: Path, job: Job | None, label: str) -> TrialFiles:
         config=config,
         config_from=config_from,
         sparse=sparse,
-        task_name=clean(configs.task_name(result, config, lock, folder_name)),
-        name=clean(named or folder_name),
-        job_name=clean(job.name) if job else recorded_job_name(config),
+        task_name=clean(configs.task_name(result, config, lock, own_name)),
+        name=clean(named or own_name),
+        job_name=job.name if job else recorded_job_name(config),
         job_id=(job.id if job else None) or recorded,
-        result_unreadable=result is None and source.has("result.json"),
+        result_unreadable=result is None and source.exists("result.json"),
     )
 
 

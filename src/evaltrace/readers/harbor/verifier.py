@@ -46,7 +46,7 @@ def read_rewards(
         names.reverse()
     for name in names:
         path = f"{folder}/{name}"
-        if source.has(path):
+        if source.exists(path):
             read = _read_json_rewards if name.endswith("json") else _read_text_reward
             rewards = read(source, path)
             if rewards:

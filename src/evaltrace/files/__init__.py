@@ -1,0 +1,19 @@
+"""Files of traces: written whole or not at all, read line by line.
+
+The layout we write is one valid JSON document that is also a stream: a head line, one
+trace a line, and a tail. Whatever was re-serialised since is read as well.
+"""
+
+from evaltrace.files.reading import STANDARD_INPUT, read_documents, read_traces
+from evaltrace.files.replacement import ARCHIVE, whole_file
+from evaltrace.files.writing import write_jsonl, write_traces
+
+__all__ = [
+    "ARCHIVE",
+    "STANDARD_INPUT",
+    "read_documents",
+    "read_traces",
+    "whole_file",
+    "write_jsonl",
+    "write_traces",
+]

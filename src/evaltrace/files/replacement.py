@@ -1,0 +1,137 @@
+"""Files that appear whole or not at all; what stood in their place can be archived."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from itertools import chain, count
+from pathlib import Path
+from typing import BinaryIO
+
+from evaltrace.errors import OutputFailure
+
+ARCHIVE = Path("history/runs")
+"""Where earlier outputs are moved to, a folder a day."""
+
+_NUMBERS = count(1)
+"""No two temporary files of a process have the same number."""
+
+
+@contextmanager
+def whole_file(path: Path, archive_to: Path | None = None) -> Iterator[BinaryIO]:
+    """Open a file that appears complete when the block ends, or not at all.
+
+    A link is written through, an existing file keeps its permissions. What cannot be
+    replaced, such as /dev/null or a named pipe, is written directly. An existing file goes
+    to the folder `archive_to` right before the new one takes its place; a name that is
+    taken there gets -2, -3 and so on before its suffix. Of a link, its target goes there.
+    Raises OutputFailure; any exception leaves files and folders as they were.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        if target.is_dir():
+            raise IsADirectoryError("it is a directory")
+        if target.exists() and not target.is_file():
+            with target.open("wb") as stream:
+                yield stream
+            return
+        archived = _archived(path, archive_to) if archive_to else nullcontext()
+        with _folder(target.parent), _replacement(target, archived) as file:
+            yield file
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _output_failure("Cannot write the output", path, error) from error
+
+
+@contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """Make a folder; when the block fails, take back what was made."""
+    missing = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for place in missing:
+            with suppress(OSError):  # somebody else may use it by now
+                place.rmdir()
+        raise
+
+
+@contextmanager
+def _replacement(target: Path, archived: AbstractContextManager[object]) -> Iterator[BinaryIO]:
+    temporary = _new_name(target.parent)
+    # Opened within: an interrupt may come as soon as the file is there.
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            if target.exists():
+                os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
+            os.fsync(file.fileno())
+        with archived:
+            temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _new_name(folder: Path) -> Path:
+    # Not tempfile: its files are closed to everybody else, whatever the umask says.
+    names = (f".evaltrace-{os.getpid()}-{number}.tmp" for number in _NUMBERS)
+    return next(folder / name for name in names if not os.path.lexists(folder / name))
+
+
+def _output_failure(what: str, path: Path, error: OSError) -> OutputFailure:
+    reason = error.strerror or str(error)
+    hint = "Check that the folder may be written to and has space left, or name another file."
+    return OutputFailure(f"{what} ({reason})", where=str(path), hint=hint)
+
+
+@contextmanager
+def _archived(path: Path, folder: Path) -> Iterator[None]:
+    """Keep an existing file in the folder too, so that it is never missing in its place."""
+    if not path.is_file():
+        yield
+        return
+    with ExitStack() as made:
+        try:
+            made.enter_context(_folder(folder))
+            old = path.stat().st_ino
+            kept = _keep(path, folder)
+        except OSError as error:
+            raise _output_failure("Cannot move the earlier output", path, error) from error
+        try:
+            yield
+        except BaseException:
+            if path.stat().st_ino == old:  # else what is kept is the only one left
+                kept.unlink(missing_ok=True)
+            raise
+
+
+def _keep(path: Path, folder: Path) -> Path:
+    names = chain([path.name], (f"{path.stem}-{number}{path.suffix}" for number in count(2)))
+    for name in names:
+        try:
+            _link_or_copy(os.path.realpath(path), folder / name)
+        except FileExistsError:
+            continue
+        return folder / name
+    raise AssertionError
+
+
+def _link_or_copy(source: str, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:  # another file system, or one without links
+        target.open("xb").close()
+        try:
+            shutil.copy2(source, target)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
