@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from aggregated import CORPUS
 from job_dirs import CODESEARCH, Run, write_job, write_trial
 
-STATES = Path(__file__).parents[1].parent / "shared" / "corpus" / "harbor-states"
+STATES = CORPUS / "harbor-states"
 VERSIONS = [
     "0.1.0",
     "0.1.13",
