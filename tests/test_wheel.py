@@ -79,7 +79,7 @@ def _named_files(text: str) -> set[str]:
     """Give the files and folders of the checkout that a text names."""
     words = {word.rstrip("/.") for word in re.findall(r"[\w./-]+", text)} - {""}
     kept = {word for word in words if not word.startswith(("/", "..", "dist"))}
-    made = re.compile(r"\.venv|\.\w+_cache|\.hypothesis")
+    made = re.compile(r"\.venv|\.\w+_cache|\.hypothesis|artifacts/(?!README)")
     return {word for word in kept if (ROOT / word).exists() and not made.match(word)}
 
 
