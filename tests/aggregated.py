@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -39,3 +40,29 @@ def codes(document: dict[str, Any]) -> set[str]:
 def by_task(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Give the traces by the short name of their task."""
     return {trace["task"]["name"]: trace for trace in document["traces"]}
+
+
+def the_trace(job: Path, **options: Any) -> dict[str, Any]:
+    """Give the only trace of a job."""
+    [trace] = aggregate(job, **options)["traces"]
+    found: dict[str, Any] = trace
+    return found
+
+
+def the_trial(job: Path) -> Path:
+    """Give the only trial directory of a job."""
+    [trial] = [path for path in job.iterdir() if path.is_dir()]
+    return trial
+
+
+def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a JSON file in place."""
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def edit_result(job: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the result of the only trial of a job."""
+    [path] = job.glob("*/result.json")
+    edit_json(path, change)

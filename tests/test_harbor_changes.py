@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from aggregated import aggregate, codes
+from aggregated import aggregate, codes, the_trace, the_trial
 from job_dirs import Step, write_job
 
 PATCH = """\
@@ -20,17 +19,6 @@ diff --git a/main.py b/main.py
 +print("DEBUG")
 """
 OTHER = PATCH.replace("main.py", "other.py")
-
-
-def the_trace(job: Path) -> dict[str, Any]:
-    [trace] = aggregate(job)["traces"]
-    found: dict[str, Any] = trace
-    return found
-
-
-def the_trial(job: Path) -> Path:
-    [trial] = [path for path in job.iterdir() if path.is_dir()]
-    return trial
 
 
 def write(path: Path, text: str) -> None:

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aggregated import aggregate, by_task, codes
+from aggregated import aggregate, by_task, codes, the_trace, the_trial
+from aggregated import edit_json as edit
 from evaltrace.readers.harbor import agent_digest
 from job_configs import BENCH
 from job_dirs import CODESEARCH, write_job
 
 LONG = "migrate-the-orders-service-to-the-new-queue"
-
-
-def the_trace(job: Path) -> dict[str, Any]:
-    [trace] = aggregate(job)["traces"]
-    found: dict[str, Any] = trace
-    return found
-
-
-def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    document = json.loads(path.read_text())
-    change(document)
-    path.write_text(json.dumps(document))
-
-
-def the_trial(job: Path) -> Path:
-    [trial] = [path for path in job.iterdir() if path.is_dir()]
-    return trial
 
 
 # Names and pairing keys.

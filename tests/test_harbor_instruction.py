@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent_logs import INSTRUCTION, Run
-from aggregated import aggregate, codes
+from aggregated import aggregate, codes, the_trace, the_trial
+from aggregated import edit_json as edit
 from evaltrace.readers.harbor.instruction import without_canary
 from evaltrace.readers.harbor.tasks import find_task, short_uuid
 from job_dirs import Step, write_job
@@ -19,26 +18,9 @@ from job_dirs import Step, write_job
 CANARY = "<!-- harbor-canary GUID 26b5c67b -->\n\n"
 
 
-def the_trace(job: Path) -> dict[str, Any]:
-    [trace] = aggregate(job)["traces"]
-    found: dict[str, Any] = trace
-    return found
-
-
 def told(job: Path) -> tuple[str | None, str | None]:
     trace = the_trace(job)
     return trace["task_instruction"], trace["sources"].get("task_instruction")
-
-
-def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    document = json.loads(path.read_text())
-    change(document)
-    path.write_text(json.dumps(document))
-
-
-def the_trial(job: Path) -> Path:
-    [trial] = [path for path in job.iterdir() if path.is_dir()]
-    return trial
 
 
 def write_task(folder: Path, text: str = INSTRUCTION, toml: str = "") -> Path:

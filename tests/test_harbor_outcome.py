@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent_logs import Run
-from aggregated import aggregate, codes
+from aggregated import aggregate, codes, the_trace, the_trial
 from evaltrace.agentlogs.transcript import Breakdown
 from evaltrace.readers.harbor.outcome import Place, find_error
 from evaltrace.readers.harbor.records import ExceptionInfo, StepResult, Timing, TrialResult
 from job_dirs import Step, write_job
-
-
-def the_trace(job: Path) -> dict[str, Any]:
-    [trace] = aggregate(job)["traces"]
-    found: dict[str, Any] = trace
-    return found
-
-
-def the_trial(job: Path) -> Path:
-    [trial] = [path for path in job.iterdir() if path.is_dir()]
-    return trial
-
-
-def edit_result(job: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    [path] = job.glob("*/result.json")
-    document = json.loads(path.read_text())
-    change(document)
-    path.write_text(json.dumps(document))
 
 
 def failing(root: Path, exception: str, **fields: Any) -> dict[str, Any]:

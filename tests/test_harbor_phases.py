@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aggregated import aggregate
+from aggregated import edit_result, the_trace
 from job_dirs import Step, write_job
 
 PHASES = ["environment_setup", "agent_setup", "agent_execution", "verifier"]
-
-
-def the_trace(job: Path) -> dict[str, Any]:
-    [trace] = aggregate(job)["traces"]
-    found: dict[str, Any] = trace
-    return found
-
-
-def edit_result(job: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    [path] = job.glob("*/result.json")
-    document = json.loads(path.read_text())
-    change(document)
-    path.write_text(json.dumps(document))
 
 
 def phases_of(trace: dict[str, Any]) -> list[dict[str, Any]]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent_logs import Run
-from aggregated import aggregate
+from aggregated import aggregate, edit_result, the_trace, the_trial
 from evaltrace.agentlogs.transcript import Transcript
 from evaltrace.readers.harbor import agent as agents
 from evaltrace.readers.harbor.assembly import _events
@@ -31,24 +30,6 @@ TOKENS = {
     "total_with_cache": 3173,
 }
 COST = 0.00564  # (15 * 3 + 1100 * 3.75 + 2000 * 0.3 + 58 * 15) / 1e6
-
-
-def the_trace(job: Path, **options: Any) -> dict[str, Any]:
-    [trace] = aggregate(job, **options)["traces"]
-    found: dict[str, Any] = trace
-    return found
-
-
-def the_trial(job: Path) -> Path:
-    [trial] = [path for path in job.iterdir() if path.is_dir()]
-    return trial
-
-
-def edit_result(job: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    [path] = job.glob("*/result.json")
-    document = json.loads(path.read_text())
-    change(document)
-    path.write_text(json.dumps(document))
 
 
 # Tokens and cost from the agent's own log.

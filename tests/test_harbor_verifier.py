@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aggregated import aggregate, codes
+from aggregated import aggregate, codes, edit_result, the_trace, the_trial
 from evaltrace.readers.harbor.ctrf import read_tests
 from evaltrace.source import Source
 from job_dirs import Step, write_job
-
-
-def the_trace(job: Path) -> dict[str, Any]:
-    [trace] = aggregate(job)["traces"]
-    found: dict[str, Any] = trace
-    return found
-
-
-def the_trial(job: Path) -> Path:
-    [trial] = [path for path in job.iterdir() if path.is_dir()]
-    return trial
-
-
-def edit_result(job: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    [path] = job.glob("*/result.json")
-    document = json.loads(path.read_text())
-    change(document)
-    path.write_text(json.dumps(document))
 
 
 def job_without_result(root: Path, **fields: Any) -> Path:

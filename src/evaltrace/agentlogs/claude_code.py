@@ -23,7 +23,6 @@ from evaltrace.agentlogs.transcript import (
     add_usage,
     total_usage,
 )
-from evaltrace.jsontext import Malformed, decode
 from evaltrace.source import Source
 from evaltrace.trace import AgentResponse, ModelUsage, PermissionDenial, Usage
 from evaltrace.untrusted import bounded, clean
@@ -79,7 +78,7 @@ def _session_files(source: Source, projects: str) -> list[str]:
 def _scan_stream(source: Source, path: str, scan: Scan) -> bool:
     """Scan the stream; False when any of it could not be used as it is."""
     faults, before = LineFaults(path), len(source.problems)
-    for number, line in _lines(source, path, faults):
+    for number, line in faults.decoded(source, DECODER):
         scan.take(line, faults, number)
     scan.close()
     faults.report(source)
@@ -111,21 +110,9 @@ def _scan_sessions(
 def _timed(source: Source, faults: LineFaults, rank: int) -> Iterator[tuple[str, int, int, Line]]:
     # A line without a time, or with one that goes back, stays where it stands.
     latest = ""
-    for number, line in _lines(source, faults.path, faults):
+    for number, line in faults.decoded(source, DECODER):
         latest = max(latest, line.timestamp or "")
         yield latest, rank, number, line
-
-
-def _lines(source: Source, path: str, faults: LineFaults) -> Iterator[tuple[int, Line]]:
-    for number, row in faults.objects(source.lines(path)):
-        try:
-            line, mended = decode(row, DECODER)
-        except Malformed as fault:
-            faults.malformed(number, fault, row)
-            continue
-        if mended:
-            faults.add("mended_lines", number, mended)
-        yield number, line
 
 
 def _joined(stream: Scan, session: Scan, stream_path: str, projects: str) -> Transcript:

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from evaltrace.agentlogs.transcript import TEXT_LIMIT, LineFaults
-from evaltrace.jsontext import Malformed, decode
 from evaltrace.source import Source
 from evaltrace.trace import Usage
 from evaltrace.untrusted import bounded, clean
@@ -166,15 +165,7 @@ def read_lines(
 ) -> Iterator[tuple[int, T]]:
     """Give the numbered lines of a log that can be used; report the others at the end."""
     faults = LineFaults(path)
-    for number, row in faults.objects(source.lines(path)):
-        try:
-            line, mended = decode(row, decoder)
-        except Malformed as fault:
-            faults.malformed(number, fault, row)
-            continue
-        if mended:
-            faults.add("mended_lines", number, mended)
-        yield number, line
+    yield from faults.decoded(source, decoder)
     faults.report(source)
 
 

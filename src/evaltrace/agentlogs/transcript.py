@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from evaltrace.agentlogs.tools import kind_of, server_of
-from evaltrace.jsontext import Malformed, begins_object
+from evaltrace.jsontext import Malformed, begins_object, decode
 from evaltrace.source import Source
 from evaltrace.trace import (
     AgentResponse,
@@ -196,6 +196,7 @@ def _to_json(value: Any) -> bytes:
         return msgspec.json.encode(bounded(value, TEXT_LIMIT))
 
 
+T = TypeVar("T")
 Row = tuple[int, memoryview | bytes]
 """A line of a log, with its number."""
 
@@ -220,6 +221,18 @@ class LineFaults:
         """Count a faulty line."""
         count, first, what = self.found.get(code, (0, line, detail))
         self.found[code] = (count + 1, first, what)
+
+    def decoded(self, source: Source, decoder: msgspec.json.Decoder[T]) -> Iterator[tuple[int, T]]:
+        """Read the log's lines; give those that can be used, with their numbers."""
+        for number, row in self.objects(source.lines(self.path)):
+            try:
+                line, mended = decode(row, decoder)
+            except Malformed as fault:
+                self.malformed(number, fault, row)
+                continue
+            if mended:
+                self.add("mended_lines", number, mended)
+            yield number, line
 
     def objects(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Count the lines; pass on those that may hold a JSON object, count the others as faulty.
