@@ -24,7 +24,7 @@ RUNNERS = ROOT / "runners"
 ROWS = (
     {"errors", "untrusted", "jsontext", "times", "version", "stats"},
     {"trace", "source", "pricing"},
-    {"schema", "redact", "failures", "patches", "summary", "measures"},
+    {"schema", "redact", "failures", "patches", "summary", "measures", "cuts"},
     {"agentlogs", "record", "files", "store", "migrations"},
     {"readers", "otlp", "query"},
     {"plan"},

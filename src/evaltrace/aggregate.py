@@ -23,7 +23,7 @@ from evaltrace.files import whole_file, write_jsonl, write_traces
 from evaltrace.plan import Entry, Options, Plan, plan_aggregation
 from evaltrace.readers import READERS
 from evaltrace.readers.walk import job_around
-from evaltrace.schema import is_valid, violations
+from evaltrace.schema import fits, violations
 from evaltrace.summary import Summary, Tally
 from evaltrace.trace import Tool, Trace
 from evaltrace.version import __version__
@@ -136,7 +136,7 @@ def read_record(entry: Entry, options: Options) -> Record:
         document, line = _encoded(trace)
     except Exception as error:  # the boundary of one trial: it must not cost the others
         return _failed(entry, _defect(entry, error))
-    if is_valid(document):
+    if fits(document):
         return Record(entry, trace, line, list(trace.problems))
     return _failed(entry, _invalid(entry, document), trace.problems)
 

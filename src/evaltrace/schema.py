@@ -69,10 +69,18 @@ def read_schema(name: str) -> dict[str, Any]:
 
 def is_valid(document: Document, name: str = "trace") -> bool:
     """Tell whether a document fits a schema and can be written as JSON."""
-    fits = _fast_check(name)
     try:
         msgspec.json.encode(document)
-        if fits(document):
+    except (ValueError, TypeError, OverflowError, RecursionError, msgspec.MsgspecError):
+        return not violations(document, name, limit=1)
+    return fits(document, name)
+
+
+def fits(document: Document, name: str = "trace") -> bool:
+    """Tell whether a document fits a schema; it was written as JSON already."""
+    check = _fast_check(name)
+    try:
+        if check(document):
             return True
     except Exception:
         pass  # Each release of the checker refuses odd values with errors of its own.

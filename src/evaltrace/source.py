@@ -304,6 +304,11 @@ class Source:
         self.report("unreadable", path, reason, "Check the permissions and the disk.")
 
 
+def path_in(folder: str, name: str) -> str:
+    """Give the path of a name in a folder of a source, whose top is the empty path."""
+    return f"{folder}/{name}" if folder else name
+
+
 def spelled(name: str) -> str:
     """Spell out the bytes of a file's name that are no UTF-8, as `\\xff`: names stay apart."""
     return _STRAY_BYTE.sub(lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", name)

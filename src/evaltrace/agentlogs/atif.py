@@ -38,7 +38,7 @@ from evaltrace.agentlogs.atif_steps import (
 from evaltrace.agentlogs.codex_lines import http_status, prompt_among, text_of
 from evaltrace.agentlogs.transcript import Breakdown, Spending, Transcript, total_usage
 from evaltrace.jsontext import Malformed, decode
-from evaltrace.source import Source
+from evaltrace.source import Source, path_in
 from evaltrace.times import to_utc
 from evaltrace.trace import AgentResponse, Event, ModelUsage
 from evaltrace.untrusted import clean
@@ -105,7 +105,7 @@ class _Reading:
             continuation = self._load_beside(name, scope.path)
             if continuation is None:
                 break
-            root, scope = continuation, replace(scope, path=_join(self.folder, name))
+            root, scope = continuation, replace(scope, path=path_in(self.folder, name))
             self.take(root, scope)
         return root, scope.path
 
@@ -256,12 +256,12 @@ class _Reading:
                 self.take(embedded.pop(match), replace(below, subagent=match))
             elif isinstance(row.get("trajectory_path"), str) and scope.depth <= _MAX_DEPTH:
                 child = self._load_beside(row["trajectory_path"], scope.path)
-                path = _join(self.folder, row["trajectory_path"])
+                path = path_in(self.folder, row["trajectory_path"])
                 if child is not None:
                     self.follow(child, replace(below, path=path, subagent=known[0]))
 
     def _load_beside(self, name: str, referrer: str) -> Root | None:
-        path = _join(self.folder, name)
+        path = path_in(self.folder, name)
         if path in self.files:
             return None
         if "/" in name or not self.source.has(path):
@@ -276,7 +276,7 @@ def read(
     source: Source, folder: str, *, prefix: str = "", keep_events: bool = True
 ) -> Transcript | None:
     """Read the trajectory in `folder`; None when there is none, or it is not ATIF."""
-    path = _join(folder, TRAJECTORY)
+    path = path_in(folder, TRAJECTORY)
     if not source.exists(path):
         return None
     transcript = Transcript(prefix=prefix, keep_events=keep_events)
@@ -292,10 +292,6 @@ def read(
     _set_cost(reading, root, last, last_path)
     _set_response(reading, root, path)
     return transcript
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
 
 
 def _set_agent(reading: _Reading, root: Root) -> None:

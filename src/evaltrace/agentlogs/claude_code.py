@@ -23,7 +23,7 @@ from evaltrace.agentlogs.transcript import (
     add_usage,
     total_usage,
 )
-from evaltrace.source import Source
+from evaltrace.source import Source, path_in
 from evaltrace.trace import AgentResponse, ModelUsage, PermissionDenial, Usage
 from evaltrace.untrusted import bounded, clean
 
@@ -48,8 +48,8 @@ def read(
     source: Source, folder: str, *, prefix: str = "", keep_events: bool = True
 ) -> Transcript | None:
     """Read what Claude Code left in `folder`; None when it left no log."""
-    stream_path = _join(folder, STREAM)
-    sessions = _session_files(source, _join(folder, "sessions/projects"))
+    stream_path = path_in(folder, STREAM)
+    sessions = _session_files(source, path_in(folder, "sessions/projects"))
     if not source.exists(stream_path) and not sessions:
         return None
     stream = Scan(Transcript(prefix=prefix, keep_events=keep_events))
@@ -59,14 +59,10 @@ def read(
     _scan_sessions(source, sessions, session, prompt_only=enough)
     if not (stream.lines or session.lines):
         return None
-    transcript = _joined(stream, session, stream_path, _join(folder, "sessions/projects"))
+    transcript = _joined(stream, session, stream_path, path_in(folder, "sessions/projects"))
     _read_configs(source, folder, transcript)
     _name_servers(transcript)
     return transcript
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
 
 
 def _session_files(source: Source, projects: str) -> list[str]:
@@ -269,7 +265,7 @@ def _denials(rows: Any) -> list[PermissionDenial] | None:
 def _read_configs(source: Source, folder: str, transcript: Transcript) -> None:
     """Note the MCP servers of the configuration files; their secrets are left where they are."""
     for name in _CONFIGS:
-        path = _join(folder, name)
+        path = path_in(folder, name)
         if source.has(path):
             config = source.read_json(path, _CONFIG) or _Config()
             parts: list[_Project] = [config, *(config.projects or {}).values()]

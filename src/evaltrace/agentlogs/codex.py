@@ -26,7 +26,7 @@ from evaltrace.agentlogs.codex_lines import (
 )
 from evaltrace.agentlogs.codex_rollout import Rollouts
 from evaltrace.agentlogs.transcript import Breakdown, Call, Transcript, add_usage
-from evaltrace.source import Source
+from evaltrace.source import Source, path_in
 from evaltrace.trace import AgentResponse, Usage
 from evaltrace.untrusted import clean
 
@@ -154,8 +154,8 @@ def read(
     source: Source, folder: str, *, prefix: str = "", keep_events: bool = True
 ) -> Transcript | None:
     """Read what codex left in `folder`; None when it left no log."""
-    stream = _join(folder, STREAM)
-    paths = _rollout_paths(source, _join(folder, "sessions"))
+    stream = path_in(folder, STREAM)
+    paths = _rollout_paths(source, path_in(folder, "sessions"))
     if not source.exists(stream) and not paths:
         return None
     run = _Exec(Transcript(prefix=prefix, keep_events=keep_events), stream)
@@ -164,7 +164,7 @@ def read(
     rollouts = Rollouts(Transcript(prefix=prefix, keep_events=keep_events))
     rollouts.read(source, paths)
     fuller: Transcript | None = rollouts.transcript
-    events = _join(folder, "sessions")
+    events = path_in(folder, "sessions")
     if not rollouts.lines:
         fuller, events = _of_trajectory(source, folder, run.transcript)
     transcript = fuller or run.transcript
@@ -178,21 +178,17 @@ def read(
     _set_usage(transcript, run, rollouts, events)
     _set_response(transcript, run, rollouts, events)
     for name in _CONFIGS:
-        _read_config(source, _join(folder, name), transcript)
+        _read_config(source, path_in(folder, name), transcript)
     return transcript
 
 
 def _of_trajectory(source: Source, folder: str, run: Transcript) -> tuple[Transcript | None, str]:
     """Read the trajectory that was made of the rollouts, unless it knows less than the run."""
-    path = _join(folder, "trajectory.json")
+    path = path_in(folder, "trajectory.json")
     trajectory = atif.read(source, folder, prefix=run.prefix, keep_events=run.keep_events)
     if trajectory is None or len(trajectory.calls) < len(run.calls):
         return None, path
     return trajectory, path
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
 
 
 def _rollout_paths(source: Source, sessions: str) -> list[str]:

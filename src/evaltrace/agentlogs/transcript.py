@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from evaltrace.agentlogs.tools import kind_of, server_of
+from evaltrace.cuts import cut_text, to_truncation
 from evaltrace.jsontext import Malformed, begins_object, decode
 from evaltrace.source import Source
 from evaltrace.trace import (
@@ -24,7 +25,7 @@ from evaltrace.trace import (
     Truncation,
     Usage,
 )
-from evaltrace.untrusted import bounded, clean, digest, one_line, shorten
+from evaltrace.untrusted import bounded, clean, one_line
 
 TEXT_LIMIT = 65_536
 """Characters kept of one text of an event."""
@@ -159,34 +160,14 @@ class Transcript:
         kept = bounded(value, TEXT_LIMIT)
         if kept != value:
             place = f"events.{event.id}.{name}"
-            self._note_cut(place, _to_json(value), _to_json(kept), "bytes")
+            self.truncated.append(to_truncation(place, _to_json(value), _to_json(kept), "bytes"))
         return kept
 
     def cut(self, place: str, text: str, limit: int = TEXT_LIMIT) -> str:
         """Bound a text, and record in `truncated` what was cut."""
-        text = clean(text)
-        if len(text) <= limit:
-            return text
-        kept = shorten(text, limit)
-        self._note_cut(place, text, kept, "characters")
+        kept, cuts = cut_text(place, clean(text), limit)
+        self.truncated += cuts
         return kept
-
-    def _note_cut(
-        self,
-        place: str,
-        whole: str | bytes,
-        kept: str | bytes,
-        unit: Literal["characters", "bytes"],
-    ) -> None:
-        self.truncated.append(
-            Truncation(
-                field=place,
-                original_length=len(whole),
-                kept_length=len(kept),
-                unit=unit,
-                digest=digest(whole.encode() if isinstance(whole, str) else whole),
-            )
-        )
 
 
 def _to_json(value: Any) -> bytes:

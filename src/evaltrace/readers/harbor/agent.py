@@ -88,16 +88,16 @@ def cost_of(runs: list[Run]) -> Cost:
     )
 
 
-def to_response(runs: list[Run]) -> AgentResponse | None:
+def to_response(
+    runs: list[Run], usage: Usage | None, by_model: dict[str, ModelUsage], cost: Cost
+) -> AgentResponse | None:
     """Give the last run's ending, with the tokens and cost of the whole trial."""
     ends = [run.transcript.response for run in runs if run.transcript and run.transcript.response]
-    usage, by_model = total_of(counted(runs))
     if not ends and usage is None:
         return None
     response = msgspec.structs.replace(ends[-1]) if ends else AgentResponse()
     response.usage = usage
     response.model_usage = by_model or None
-    cost = cost_of(counted(runs))
     response.total_cost_usd = cost.usd if cost.source == "reported" else None
     if len(ends) > 1:
         response.num_turns = _summed([end.num_turns for end in ends])

@@ -49,16 +49,18 @@ def _outline(files: TrialFiles, version: Version, runs: list[Run], steps: Steps)
     result = files.result
     transcripts = [run.transcript for run in runs if run.transcript]
     seen = next((row.agent_version for row in transcripts if row.agent_version), None)
-    usage, _ = agents.total_of(agents.counted(runs))
+    counted = agents.counted(runs)
+    usage, by_model = agents.total_of(counted)
+    cost = agents.cost_of(counted)
     durations = phases.to_durations(result, [step for _, step in steps if step is not None])
     return Trace(
         trace_id=files.trace_id,
         task_id=files.name,
         agent_config=configs.to_agent_config(files.config, result, seen),
-        agent_response=agents.to_response(runs),
+        agent_response=agents.to_response(runs, usage, by_model, cost),
         metrics=Metrics(
             tokens=sum_tokens(usage),
-            cost=agents.cost_of(agents.counted(runs)),
+            cost=cost,
             durations=durations,
             turns=agents.turns_of(runs),
             tool_calls=agents.calls_of(runs),

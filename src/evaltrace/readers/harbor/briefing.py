@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from evaltrace.cuts import cut_text
 from evaltrace.readers.harbor import config as configs
 from evaltrace.readers.harbor.agent import to_tools
 from evaltrace.readers.harbor.commands import Command, read_commands
@@ -25,8 +26,8 @@ from evaltrace.readers.harbor.runs import Run
 from evaltrace.readers.harbor.tasks import find_task, read_document
 from evaltrace.readers.harbor.trial import TrialFiles
 from evaltrace.source import Source
-from evaltrace.trace import Trace, Truncation
-from evaltrace.untrusted import clean, digest, shorten
+from evaltrace.trace import Trace
+from evaltrace.untrusted import clean
 
 _TEXT_LIMIT = 1_000_000
 
@@ -117,7 +118,7 @@ def _found(source: Source, commands: list[Command], steps: list[str]) -> Told | 
 def _set_instruction(trace: Trace, told: Told | None) -> None:
     if told is not None:
         text, where = told
-        trace.task_instruction = _cut(trace, "task_instruction", clean(text))
+        trace.task_instruction = _cut(trace, "task_instruction", text)
         trace.sources["task_instruction"] = where
 
 
@@ -127,20 +128,10 @@ def _set_request(trace: Trace, runs: list[Run], commands: list[Command], sent: T
     trace.agent_request = to_request(commands, sent[0] if sent else None, system)
     if trace.agent_request and trace.agent_request.prompt:
         request = trace.agent_request
-        request.prompt = _cut(trace, "agent_request.prompt", clean(request.prompt or ""))
+        request.prompt = _cut(trace, "agent_request.prompt", request.prompt or "")
 
 
 def _cut(trace: Trace, name: str, text: str) -> str:
-    if len(text) <= _TEXT_LIMIT:
-        return text
-    kept = shorten(text, _TEXT_LIMIT)
-    trace.truncated.append(
-        Truncation(
-            field=name,
-            original_length=len(text),
-            kept_length=len(kept),
-            unit="characters",
-            digest=digest(text.encode()),
-        )
-    )
+    kept, cuts = cut_text(name, clean(text), _TEXT_LIMIT)
+    trace.truncated += cuts
     return kept

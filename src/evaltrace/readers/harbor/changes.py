@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from evaltrace.cuts import cuts_of_file
 from evaltrace.patches import Source as PatchSource
 from evaltrace.patches import count_changes
 from evaltrace.source import Source
@@ -58,18 +59,7 @@ def read_changes(source: Source, step_names: list[str]) -> CodeChanges | None:
     if text is None:
         return None
     diff = clean(text.text)
-    cuts = []
-    if text.digest:
-        kept = len(text.text.encode())
-        cuts.append(
-            Truncation(
-                field="code_changes",
-                original_length=text.length,
-                kept_length=kept,
-                unit="bytes",
-                digest=text.digest,
-            )
-        )
+    cuts = cuts_of_file("code_changes", text)
     complete = root in ("", roots[-1])
     stats = count_changes(diff, source=kind, complete=complete) if not cuts else None
     if stats is None:

@@ -80,10 +80,13 @@ class _Look:
 def recognise(source: Source) -> FolderKind | None:
     """Tell by content whether a directory is a trial, a job, or neither."""
     files = set(source.files())
-    looks = {name: _look(source, name) for name in _FILES if name in files}
+    looks: dict[str, _Look] = {}
+    for name in _FILES:
+        if name in files:
+            looks[name] = _look(source, name)
+            if looks[name].kind == "trial":
+                return "trial"
     kinds = {look.kind for look in looks.values()}
-    if "trial" in kinds:
-        return "trial"
     if "job" in kinds and _surely_a_job(looks, files):
         return "job"
     # A result.json that is empty or cut off still lies among a trial's folders.

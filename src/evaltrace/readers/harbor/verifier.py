@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from evaltrace.cuts import cuts_of_file
 from evaltrace.readers.harbor.records import VerifierResult, is_number
 from evaltrace.readers.harbor.version import Version
 from evaltrace.source import Source
@@ -114,21 +115,13 @@ def pick_reward(rewards: Rewards | None) -> tuple[float | None, str | None]:
 
 def read_output(source: Source, folder: str) -> tuple[str | None, list[Truncation]]:
     """Read what the tests printed; standard error too where it was kept apart (to 0.1.44)."""
-    parts, cuts = [], []
+    parts: list[str] = []
+    cuts: list[Truncation] = []
     for name, heading in (("test-stdout.txt", ""), ("test-stderr.txt", "== standard error ==\n")):
         path = f"{folder}/{name}"
         text = source.read_text(path, OUTPUT_LIMIT)
         if text is None or not text.text:
             continue
         parts.append(heading + clean(text.text))
-        if text.digest:
-            cuts.append(
-                Truncation(
-                    field="test_output",
-                    original_length=text.length,
-                    kept_length=len(text.text.encode()),
-                    unit="bytes",
-                    digest=text.digest,
-                )
-            )
+        cuts += cuts_of_file("test_output", text)
     return "\n".join(parts) or None, cuts
