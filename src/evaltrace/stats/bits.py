@@ -1,0 +1,46 @@
+"""Subsets of many units at once: which are kept, as bits, and the sums over those kept.
+
+A subset is a column of bytes, eight units to a byte. Sums go through a table of all 256 sums of
+each eight units: the same numbers as a product with a matrix of zeros and ones, in a fiftieth of
+its memory, in the same order on every machine.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kept = NDArray[np.uint8]
+"""Shape (bytes, subsets)."""
+
+_PATTERNS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
+
+
+def every_subset(units: int) -> Kept:
+    """List all subsets of up to 32 units but the empty one."""
+    numbers = np.arange(1, 2**units, dtype="<u4")
+    return np.ascontiguousarray(numbers.view(np.uint8).reshape(-1, 4).T)
+
+
+def random_subsets(units: int, count: int, seed: int) -> Kept:
+    """Draw subsets in which each unit is kept with probability 1/2.
+
+    From the raw stream of PCG64, which numpy keeps the same from version to version.
+    """
+    rows = -(-units // 8)
+    raw = np.random.PCG64(seed).random_raw(-(-rows * count // 8))
+    return raw.astype("<u8").view(np.uint8)[: rows * count].reshape(rows, count)
+
+
+def kept_sums(kept: Kept, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Add up the rows of `columns` (units, m) that each subset keeps; shape (m, subsets)."""
+    units, width = columns.shape
+    rows = -(-units // 8)
+    padded = np.zeros((rows * 8, width))
+    padded[:units] = columns
+    tables = np.einsum("pb,rbm->mrp", _PATTERNS.astype(np.float64), padded.reshape(rows, 8, width))
+    sums = np.zeros((width, kept.shape[1]))
+    for column, table in enumerate(tables):
+        for row, eight in zip(kept[:rows], table, strict=True):
+            sums[column] += eight.take(row)
+    return sums

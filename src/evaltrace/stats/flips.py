@@ -1,0 +1,65 @@
+"""Tasks whose outcome differs between two arms: how much of that is luck."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+Row = tuple[int, int, int, int]
+"""(passed_a, of_a, passed_b, of_b) of one task."""
+
+
+def chance_of_difference(passed_a: int, of_a: int, passed_b: int, of_b: int) -> float:
+    """Give the probability that attempts of one noise, dealt to two arms, differ this much.
+
+    Given the passes of both arms together, those of b are hypergeometric if the labels mean
+    nothing; P(|passed_b/of_b - passed_a/of_a| >= what was seen). Two arms of no difference: 1.
+    Source: Fisher 1935, section 21.
+    """
+    _check(passed_a, of_a, passed_b, of_b)
+    return _chance(passed_a + passed_b, of_a, of_b, abs(passed_b * of_a - passed_a * of_b))
+
+
+def _chance(passed: int, of_a: int, of_b: int, gap: int) -> float:
+    """Give P(|x_b of_a - x_a of_b| >= gap) when `passed` passes are dealt at random."""
+    ways = sum(
+        math.comb(of_b, x) * math.comb(of_a, passed - x)
+        for x in range(max(0, passed - of_a), min(of_b, passed) + 1)
+        if abs(x * of_a - (passed - x) * of_b) >= gap
+    )
+    return ways / math.comb(of_a + of_b, passed)
+
+
+def likelihood_higher(passed_a: int, of_a: int, passed_b: int, of_b: int) -> float:
+    """Give the probability that b's true pass rate is above a's, both being unknown before.
+
+    P(p_b > p_a) with uniform priors, as a finite sum: of of_a + 1 and of_b + 1 uniform draws,
+    the (passed_a + 1)-th of a comes before the (passed_b + 1)-th of b. A key to sort by, no
+    test: the largest of many is large by luck.
+    """
+    _check(passed_a, of_a, passed_b, of_b)
+    ways = sum(
+        math.comb(passed_a + j, j) * math.comb(of_a - passed_a + of_b + 1 - j, of_b + 1 - j)
+        for j in range(passed_b + 1)
+    )
+    return ways / math.comb(of_a + of_b + 2, of_a + 1)
+
+
+def chance_flips(rows: Iterable[Row], step: float) -> tuple[int, float]:
+    """Count the tasks that moved by `step` or more, and those that would by luck alone.
+
+    The expectation is exact, given each task's passes in both arms together; its ratio to the
+    count is the share of them to be expected false. Source: Tusher, Tibshirani & Chu 2001.
+    """
+    observed, expected = 0, []
+    for passed_a, of_a, passed_b, of_b in rows:
+        _check(passed_a, of_a, passed_b, of_b)
+        gap = math.ceil(step * of_a * of_b - 1e-9)
+        observed += abs(passed_b * of_a - passed_a * of_b) >= gap
+        expected.append(_chance(passed_a + passed_b, of_a, of_b, gap))
+    return observed, math.fsum(expected)
+
+
+def _check(passed_a: int, of_a: int, passed_b: int, of_b: int) -> None:
+    if not (0 <= passed_a <= of_a and 0 <= passed_b <= of_b and of_a and of_b):
+        raise ValueError("each arm needs an attempt, and no more passes than attempts")
