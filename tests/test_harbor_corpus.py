@@ -108,6 +108,8 @@ def test_plan_and_retries_of_both_arms() -> None:
         row = rows[name]
         assert (row["planned"], row["found"], row["absent"]) == (48, 48, 0)
         assert row["retries"] == retries
+        assert (row["attempts"], row["concurrency"]) == (2, 2)
+        assert row["retry"]["include_exceptions"] == ["ApiConnectionClosedError"]
 
 
 # By hand: states.

@@ -108,6 +108,23 @@ def test_metadata_and_mcp_servers_of_the_task(tmp_path: Path) -> None:
     ]
 
 
+def test_folder_of_tasks_has_what_the_recorded_place_lost(tmp_path: Path) -> None:
+    job = write_job(tmp_path, "job", ["add-flag"])
+    refer_to(job, path="/home/me/gone/add-flag")
+    write_task(tmp_path / "moved" / "add-flag", toml='[metadata]\ncategory = "bug-fix"\n')
+    without = the_trace(job)
+    trace = the_trace(job, task_dirs=(str(tmp_path / "other"), str(tmp_path / "moved")))
+    assert (without["task"]["category"], trace["task"]["category"]) == (None, "bug-fix")
+    assert trace["sources"]["task_instruction"] == "instruction.md of the task"
+
+
+def test_recorded_place_goes_before_a_folder_of_tasks(tmp_path: Path) -> None:
+    job = write_job(tmp_path, "job", ["add-flag"])
+    refer_to(job, path=str(write_task(tmp_path / "add-flag")))
+    write_task(tmp_path / "moved" / "add-flag", "Something else.\n")
+    assert the_trace(job, task_dirs=(str(tmp_path / "moved"),))["task_instruction"] == INSTRUCTION
+
+
 def test_broken_task_toml_costs_the_metadata_only(tmp_path: Path) -> None:
     job = write_job(tmp_path, "job", ["add-flag"])
     refer_to(job, path=str(write_task(tmp_path / "task", toml="metadata = [")))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aggregated import aggregate
+from aggregated import aggregate, edit_json
 from evaltrace.errors import NothingFound
 from evaltrace.readers.harbor import recognise
 from evaltrace.source import Source
@@ -159,6 +159,38 @@ def test_more_trials_than_planned_are_no_negative_number(tmp_path: Path) -> None
 def test_retries_are_the_jobs_own_count(tmp_path: Path) -> None:
     assert row(write_job(tmp_path, "new", ["a"], retries=2))["retries"] == 2
     assert row(write_job(tmp_path, "old", ["a"], version="0.5.0", retries=2))["retries"] is None
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_how_a_job_was_run_is_known_from_any_version(tmp_path: Path, version: str) -> None:
+    found = row(write_job(tmp_path, "job", ["a"], version=version, n_attempts=3))
+    assert (found["attempts"], found["concurrency"]) == (3, 4)
+    assert found["retry"]["max_retries"] == 0
+    assert found["retry"]["include_exceptions"] is None
+
+
+def test_settings_come_from_the_lock_before_the_configuration(tmp_path: Path) -> None:
+    job = write_job(tmp_path, "job", ["a"])
+    retry = {"max_retries": 2, "include_exceptions": ["TimeoutError", "ApiError"]}
+    edit_json(job / "lock.json", lambda lock: lock.update(n_concurrent_trials=16, retry=retry))
+    edit_json(job / "config.json", lambda config: config.update(n_concurrent_trials=8))
+    found = row(job)
+    assert (found["attempts"], found["concurrency"]) == (1, 16)
+    assert found["retry"]["include_exceptions"] == ["ApiError", "TimeoutError"]
+    (job / "lock.json").unlink()
+    assert row(job)["concurrency"] == 8
+    (job / "config.json").unlink()
+    found = row(job)
+    assert (found["attempts"], found["concurrency"], found["retry"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("junk", [0, -1, True, 2.5, "4", [], 2**40])
+def test_a_setting_that_is_no_count_is_unknown(tmp_path: Path, junk: Any) -> None:
+    job = write_job(tmp_path, "job", ["a"], version="0.5.0")
+    changes = {"n_attempts": junk, "n_concurrent_trials": junk, "retry": junk}
+    edit_json(job / "config.json", lambda config: config.update(changes))
+    found = row(job)
+    assert (found["attempts"], found["concurrency"], found["retry"]) == (None, None, None)
 
 
 def test_a_job_of_planned_trials_only_is_named(tmp_path: Path) -> None:

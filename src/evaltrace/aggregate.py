@@ -134,6 +134,7 @@ def read_record(entry: Entry, options: Options) -> Record:
             arm=options.arm,
             attempt=entry.attempt,
             tool_patterns=options.tool_patterns,
+            task_dirs=options.task_dirs,
         )
         price_trace(trace, options.prices, entry.label)
         document, line = _encoded(trace)

@@ -31,6 +31,7 @@ class Options:
 
     `prices` names the table for costs that no agent reported: `auto`, `none`, `genai-prices`
     or the path of a file. `tool_patterns` are regular expressions to count in shell commands.
+    `task_dirs` are folders of tasks, looked into for what the recorded places no longer have.
     Raises ValueError for a threshold that is not above 0, a blank arm, a pattern that is none.
     """
 
@@ -41,6 +42,7 @@ class Options:
     strict: bool = False
     prices: str = AUTO
     tool_patterns: tuple[str, ...] = ()
+    task_dirs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.pass_threshold) and self.pass_threshold > 0):

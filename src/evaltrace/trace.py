@@ -18,16 +18,9 @@ SCHEMA_VERSION = "1.0"
 Status = Literal["pass", "partial", "fail", "error", "cancelled", "running"]
 Kind = Literal["read", "search", "edit", "shell", "mcp", "subagent", "web", "plan", "other"]
 Cause = Literal[
-    "sandbox_failed",
-    "model_provider_failed",
-    "harness_failed",
-    "verifier_failed",
-    "agent_failed",
-    "agent_exhausted_budget",
-    "agent_refused_task",
-    "cancelled",
-    "unclassified",
-]
+    "sandbox_failed", "model_provider_failed", "harness_failed", "verifier_failed",
+    "agent_failed", "agent_exhausted_budget", "agent_refused_task", "cancelled", "unclassified",
+]  # fmt: skip
 
 
 class Usage(msgspec.Struct, kw_only=True):
@@ -378,7 +371,11 @@ class Trace(msgspec.Struct, kw_only=True):
 
 
 class Input(msgspec.Struct, kw_only=True):
-    """One job that was aggregated, with the denominators its traces need."""
+    """One job that was aggregated, with the denominators its traces need and how it was run.
+
+    `attempts` are planned for each task, `concurrency` counts trials run at a time, `retry` is
+    the harness's rule for trying a failed trial again.
+    """
 
     job_name: str | None
     job_id: str | None = None
@@ -390,6 +387,9 @@ class Input(msgspec.Struct, kw_only=True):
     absent: int | None = None
     selected: int = 0
     retries: int | None = None
+    attempts: int | None = None
+    concurrency: int | None = None
+    retry: dict[str, Any] | None = None
 
 
 class Tool(msgspec.Struct, kw_only=True):

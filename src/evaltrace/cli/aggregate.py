@@ -95,6 +95,15 @@ def _folders(_context: click.Context, _option: click.Parameter, given: tuple[str
     metavar="REGEX",
     help="Count the shell calls whose command matches, into tools.mentions. May be repeated.",
 )
+@click.option(
+    "--task-dir",
+    "task_dirs",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False),
+    metavar="DIR",
+    help="A folder of tasks, for instruction, category and difficulty of tasks that no longer lie "
+    "where the job recorded them. May be repeated.",
+)
 @click.option("--strict", is_flag=True, help="End with exit code 1 at the first problem.")
 @click.option(
     "--archive",
@@ -113,6 +122,7 @@ def aggregate(
     pass_threshold: float,
     prices: str,
     tool_patterns: tuple[str, ...],
+    task_dirs: tuple[str, ...],
     strict: bool,
     archive: bool,
     quiet: bool,
@@ -143,6 +153,7 @@ def aggregate(
         strict=strict,
         prices=prices,
         tool_patterns=tool_patterns,
+        task_dirs=task_dirs,
     )
     plan = plan_aggregation(named, options)
     form = form or ("jsonl" if (output or "").endswith(".jsonl") else "json")

@@ -69,6 +69,7 @@ class Reader(Protocol):
         arm: str | None,
         attempt: int | None,
         tool_patterns: tuple[str, ...] = (),
+        task_dirs: tuple[str, ...] = (),
     ) -> Trace:
         """Assemble the trace of an opened trial; count the patterns in its shell commands."""
 

@@ -28,6 +28,7 @@ def read_trace(
     arm: str | None,
     attempt: int | None,
     tool_patterns: tuple[str, ...] = (),
+    task_dirs: tuple[str, ...] = (),
 ) -> Trace:
     """Assemble the trace of a trial."""
     source = files.source
@@ -43,7 +44,7 @@ def read_trace(
     if error is None and not (trace.code_stats and trace.code_stats.files):
         error = _idle(files, runs, verdict)
     _add_outcome(trace, files, error, verdict, threshold)
-    add_task(trace, files, runs, [name for name, _ in steps])
+    add_task(trace, files, runs, [name for name, _ in steps], task_dirs)
     trace.tools.mentions = agents.mentions_of(runs, tool_patterns)
     if keep_events:
         trace.events = _events(files.result, steps, runs)

@@ -5,6 +5,7 @@ Source: Harbor format reference, sections 5 and 6.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from evaltrace.cuts import cut_text
@@ -32,11 +33,17 @@ from evaltrace.untrusted import clean
 _TEXT_LIMIT = 1_000_000
 
 
-def add_task(trace: Trace, files: TrialFiles, runs: list[Run], steps: list[str]) -> None:
+def add_task(
+    trace: Trace,
+    files: TrialFiles,
+    runs: list[Run],
+    steps: list[str],
+    task_dirs: Sequence[str] = (),
+) -> None:
     """Add the task, the instruction, the request and the tools."""
     reference = configs.task_ref(files.result, files.config) or {}
     uri = files.result.trial_uri if files.result else None
-    folder = find_task(reference, files.config, uri, files.task_digest)
+    folder = find_task(reference, files.config, uri, files.task_digest, task_dirs)
     document = read_document(folder)
     metadata = dig(document, "metadata")
     trace.task = configs.to_task(

@@ -1,6 +1,6 @@
 """A Harbor job directory: recognised by content, its plan, its trials.
 
-Source: Harbor format reference, sections 1.1, 1.5, 1.6 and 2.4.
+Source: Harbor format reference, sections 1.1, 1.5, 1.6, 2.3 and 2.4.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from evaltrace.readers.harbor.records import (
     dig,
 )
 from evaltrace.source import Source, spelled
+from evaltrace.untrusted import bounded
 
 FolderKind = Literal["trial", "job"]
 
@@ -35,6 +36,17 @@ _JOB_KEYS = {"agents", "tasks", "datasets", "jobs_dir", "n_total_trials", "trial
 _SURE_JOB_KEYS = {"jobs_dir", "n_attempts", "agents", "datasets"}
 _KEYS = Sketch.__struct_fields__
 _HEAD = 4096
+_TEXT_LIMIT = 1024
+_MOST = 2**31
+_DEFAULT_ATTEMPTS = 1
+_DEFAULT_CONCURRENCY = 4
+_DEFAULT_RETRY = {
+    "max_retries": 0,
+    "include_exceptions": None,
+    "wait_multiplier": 1.0,
+    "min_wait_sec": 1.0,
+    "max_wait_sec": 60.0,
+}
 
 
 @dataclass
@@ -51,6 +63,9 @@ class Job:
     started: int = 0
     digests: dict[str, str] = field(default_factory=dict)
     has_log: bool = False
+    attempts: int | None = None
+    concurrency: int | None = None
+    retry: dict[str, Any] | None = None
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -136,6 +151,8 @@ def read_job(source: Source) -> Job:
     job.has_log = source.has("job.log")
     if job.planned is None:
         job.planned = _planned(job)
+    if job.config is not None:
+        _add_settings(job, job.config)
     job.problems = source.problems
     return job
 
@@ -163,6 +180,8 @@ def _read_lock(source: Source, job: Job) -> None:
     if lock is None:
         return
     job.harbor_version = lock.harbor.version if lock.harbor else None
+    job.concurrency = _at_least_one(lock.n_concurrent_trials)
+    job.retry = _rule(lock.retry)
     if lock.trials is not None:
         job.planned = len(lock.trials)
         job.digests = _digests(lock.trials)
@@ -190,6 +209,38 @@ def _planned(job: Job) -> int | None:
     attempts = config.get("n_attempts", 1)
     n_agents = len(agents) if isinstance(agents, list) and agents else 1
     return len(tasks) * n_agents * attempts if isinstance(attempts, int) else None
+
+
+def _add_settings(job: Job, config: dict[str, Any]) -> None:
+    """Add how the job was run, where its lock did not say it already.
+
+    Until 0.1.45 an orchestrator had the settings; from 0.17.1 a default is left out.
+    """
+    place = config.get("orchestrator")
+    place = place if isinstance(place, dict) else config
+    job.attempts = _at_least_one(config.get("n_attempts", _DEFAULT_ATTEMPTS))
+    if job.concurrency is None:
+        job.concurrency = _at_least_one(place.get("n_concurrent_trials", _DEFAULT_CONCURRENCY))
+    if job.retry is None:
+        job.retry = _rule(place.get("retry", {}))
+
+
+def _at_least_one(value: Any) -> int | None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 1 <= value <= _MOST else None
+
+
+def _rule(value: Any) -> dict[str, Any] | None:
+    """Give a retry rule with its defaults; its lists are sets, written in no fixed order."""
+    if not isinstance(value, dict):
+        return None
+    whole = _DEFAULT_RETRY | bounded(value, _TEXT_LIMIT)
+    return {key: _sorted(item) for key, item in sorted(whole.items())}
+
+
+def _sorted(value: Any) -> Any:
+    names = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return sorted(value) if names else value
 
 
 def recorded_job_name(config: dict[str, Any] | None) -> str | None:

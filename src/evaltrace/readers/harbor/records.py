@@ -138,6 +138,8 @@ class JobLock(msgspec.Struct):
 
     harbor: LockedHarbor | None = None
     trials: list[LockedTrial] | None = None
+    n_concurrent_trials: Any = None
+    retry: Any = None
 
 
 class Sketch(msgspec.Struct):

@@ -1,7 +1,8 @@
 """A task's own directory, where it can still be found as the trial recorded it.
 
-Only recorded places are tried (an absolute path, the harness's caches), never places
-relative to where the job lies today: moving a job must not change its traces.
+Recorded places are tried (an absolute path, the harness's caches), then the folders that the
+user names; never places relative to where the job lies today: moving a job must not change
+its traces.
 Source: Harbor format reference, section 6.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import tomllib
 import uuid
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -22,14 +24,21 @@ _TEXT_LIMIT = 1_000_000
 
 
 def find_task(
-    reference: dict[str, Any], config: dict[str, Any], trial_uri: str | None, digest: str | None
+    reference: dict[str, Any],
+    config: dict[str, Any],
+    trial_uri: str | None,
+    digest: str | None,
+    below: Sequence[str] = (),
 ) -> Source | None:
-    """Find the task's directory; None unless it holds a task.toml and an instruction."""
+    """Find the task's directory; None unless it holds a task.toml and an instruction.
+
+    `below` are folders of tasks to look into where none of the recorded places has it.
+    """
     try:
         places = _places(reference, config, _run_folder(config, trial_uri), digest)
     except (RuntimeError, ValueError):  # no home directory to expand ~ with, or no URI
         return None
-    for place in places:
+    for place in [*places, *_below(below, reference)]:
         if "\0" in str(place) or not place.is_absolute():
             continue
         source = Source(place, label=f"task {place.name}")
@@ -55,6 +64,11 @@ def _places(
             for name in hexes
         ]
     return [_from(Path(path).expanduser(), started_in)] if path else []
+
+
+def _below(folders: Sequence[str], reference: dict[str, Any]) -> list[Path]:
+    name = PurePosixPath(text(reference.get("path")) or text(reference.get("name")) or "").name
+    return [Path(folder).resolve() / name for folder in folders if name]
 
 
 def _package(reference: dict[str, Any]) -> tuple[str, str] | None:

@@ -139,4 +139,7 @@ def to_input(job: Job | None, first: TrialFiles | None, *, found: int, selected:
         absent=job.absent(found) if job else None,
         selected=selected,
         retries=stats.n_retries if stats else None,
+        attempts=job.attempts if job else None,
+        concurrency=job.concurrency if job else None,
+        retry=job.retry if job else None,
     )
