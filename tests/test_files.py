@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 
 from evaltrace.errors import NotATraceFile, OutputFailure, Problem, UnreadablePath
 from evaltrace.files import (
+    Frame,
     read_documents,
+    read_items,
     read_traces,
     whole_file,
     write_jsonl,
@@ -317,6 +319,25 @@ def file_of_one_line(trace: Trace) -> bytes:
 def test_traces_are_read_in_every_spelling(tmp_path: Path, spelling: str) -> None:
     path = saved(tmp_path, spellings()[spelling])
     assert list(read_traces(path)) == list(TWO)
+
+
+@pytest.mark.parametrize("spelling", ["ours", "compact", "indented", "our layout before JSONL"])
+def test_what_surrounds_the_traces_is_read_after_them(tmp_path: Path, spelling: str) -> None:
+    items = list(read_items(saved(tmp_path, spellings()[spelling])))
+    frames = [item for item in items if isinstance(item, Frame)]
+    assert [item for item in items if isinstance(item, Trace)] == list(TWO)
+    assert [frame.inputs for frame in frames] == [[INPUT]]
+    assert frames[0].problems == ([] if spelling.endswith("JSONL") else [PROBLEM])
+
+
+@pytest.mark.parametrize("spelling", ["JSONL", "array"])
+def test_traces_alone_have_nothing_around_them(tmp_path: Path, spelling: str) -> None:
+    assert list(read_items(saved(tmp_path, spellings()[spelling]))) == list(TWO)
+
+
+def test_rows_around_the_traces_that_are_none_of_ours_are_left_out(tmp_path: Path) -> None:
+    content = b'{"inputs": [{"job_name": 3}, 7], "traces": [], "problems": {"code": "x"}}'
+    assert list(read_items(saved(tmp_path, content))) == [Frame()]
 
 
 @pytest.mark.parametrize("indent", [None, 2])

@@ -65,3 +65,7 @@ class NotATraceFile(EvaltraceError):
 
 class UnknownName(EvaltraceError):
     """A name (of a schema, a trace) that does not exist."""
+
+
+class ArmsUnclear(EvaltraceError):
+    """The trials that were named do not make two arms."""

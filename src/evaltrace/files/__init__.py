@@ -4,14 +4,22 @@ The layout we write is one valid JSON document that is also a stream: a head lin
 trace a line, and a tail. Whatever was re-serialised since is read as well.
 """
 
-from evaltrace.files.reading import STANDARD_INPUT, read_documents, read_traces
+from evaltrace.files.reading import (
+    STANDARD_INPUT,
+    Frame,
+    read_documents,
+    read_items,
+    read_traces,
+)
 from evaltrace.files.replacement import ARCHIVE, whole_file
 from evaltrace.files.writing import write_jsonl, write_traces
 
 __all__ = [
     "ARCHIVE",
     "STANDARD_INPUT",
+    "Frame",
     "read_documents",
+    "read_items",
     "read_traces",
     "whole_file",
     "write_jsonl",

@@ -13,10 +13,10 @@ from typing import Any, BinaryIO, Literal, TypeGuard
 
 import msgspec
 
-from evaltrace.errors import NotATraceFile, UnreadablePath
+from evaltrace.errors import NotATraceFile, Problem, UnreadablePath
 from evaltrace.files.writing import HEAD_END
 from evaltrace.jsontext import Malformed, decode
-from evaltrace.trace import Trace
+from evaltrace.trace import Input, Trace
 
 STANDARD_INPUT = Path("-")
 """The path that is read from standard input."""
@@ -33,6 +33,13 @@ _HINTS: dict[type[OSError], str] = {
 }
 
 
+class Frame(msgspec.Struct, kw_only=True):
+    """What stands around the traces of a file: the jobs they come from, and their problems."""
+
+    inputs: list[Input] = []
+    problems: list[Problem] = []
+
+
 def read_traces(path: str | Path) -> Iterator[Trace]:
     """Read the traces of a file: a file of traces, JSONL, an array, or one trace.
 
@@ -40,6 +47,11 @@ def read_traces(path: str | Path) -> Iterator[Trace]:
     UnreadablePath, and NotATraceFile at the first thing that is no trace. The path "-" is
     standard input; files may follow each other, as `cat` joins them.
     """
+    return (item for item in read_items(path) if isinstance(item, Trace))
+
+
+def read_items(path: str | Path) -> Iterator[Trace | Frame]:
+    """Read the traces of a file as read_traces does, and after them what surrounds them."""
     path = Path(path)
     name = _name(path)
     for piece in _read_pieces(path):
@@ -215,15 +227,36 @@ def _is_json(text: bytes) -> bool:
     return True
 
 
-def _traces_in(piece: _Piece, name: str) -> Iterator[Trace]:
+def _traces_in(piece: _Piece, name: str) -> Iterator[Trace | Frame]:
     try:
         yield _TRACE.decode(piece.text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value, _ = decode(piece.text, _ANY)
-        if piece.form == "frame":
-            return
-        for place, item in _unfold(piece.place, value):
-            yield _to_trace(item, name, place)
+        if piece.form != "frame":
+            for place, item in _unfold(piece.place, value):
+                yield _to_trace(item, name, place)
+        if _holds_traces(value):
+            yield _to_frame(value)
+
+
+def _to_frame(value: dict[str, Any]) -> Frame:
+    """Take what is known of the surroundings; rows that are none of ours are left out."""
+    parts: dict[str, list[Any]] = {}
+    for key, kind in (("inputs", Input), ("problems", Problem)):
+        rows = value.get(key)
+        parts[key] = [
+            row
+            for item in (rows if isinstance(rows, list) else ())
+            if (row := _converted(item, kind))
+        ]
+    return Frame(**parts)
+
+
+def _converted(item: Any, kind: type[Any]) -> Any:
+    try:
+        return msgspec.convert(item, kind)
+    except msgspec.ValidationError:
+        return None
 
 
 def _to_trace(value: Any, name: str, place: str) -> Trace:
