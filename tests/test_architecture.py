@@ -23,7 +23,7 @@ RUNNERS = ROOT / "runners"
 
 ROWS = (
     {"errors", "untrusted", "jsontext", "times", "version", "stats"},
-    {"trace", "source", "pricefile"},
+    {"trace", "source", "pricefile", "comparison"},
     {
         "schema",
         "redact",
@@ -34,11 +34,13 @@ ROWS = (
         "measures",
         "cuts",
         "mentions",
+        "gate",
     },
     {"agentlogs", "testlogs", "record", "files", "store", "migrations"},
     {"readers", "otlp", "query"},
     {"plan"},
-    {"aggregate", "compare", "learn", "workflow"},
+    {"aggregate"},
+    {"compare", "learn", "workflow"},
     {"reports"},
     {"viewer"},
     {"evaltrace"},  # the package's own __init__: the public names
@@ -47,13 +49,20 @@ ROWS = (
 )
 """The modules and packages right below `evaltrace`; each imports from rows above its own."""
 
-SAME_ROW = {("jsontext", "untrusted"), ("summary", "measures")}
+SAME_ROW = {
+    ("jsontext", "untrusted"),
+    ("summary", "measures"),
+    ("comparison", "trace"),
+}
 
 HEAVY = {
     "numpy", "scipy", "pyarrow", "jsonschema", "jsonschema_rs", "jinja2", "duckdb", "tabulate",
     "unidiff", "genai_prices",
 }  # fmt: skip
 """Packages that may be loaded by the function that needs them, and by nothing else."""
+
+NUMERIC = {"stats", "compare"}
+"""Units that stand on numpy: no other unit loads them before it computes with them."""
 
 CLI_MAY_LOAD = {"errors", "untrusted", "version"}
 """Units that a command may load before it is called: leaves that cost nothing."""
@@ -319,14 +328,24 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     assert loaded & HEAVY == set()
 
 
-def test_no_module_loads_anything_heavy_by_being_imported(tmp_path: Path) -> None:
-    imports = "\n".join(f"import {name}" for name in INNER)
+def _loaded_by_importing(names: list[str], folder: Path) -> set[str]:
+    imports = "\n".join(f"import {name}" for name in names)
     code = f"import sys\n{imports}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
-    done = _run("-c", code, folder=tmp_path)
+    done = _run("-c", code, folder=folder)
     assert done.returncode == 0, done.stderr[-2000:]
     loaded = set(done.stdout.split())
     assert "evaltrace" in loaded
-    assert loaded & {*HEAVY, "click"} == set()
+    return loaded
+
+
+def test_no_module_loads_anything_heavy_by_being_imported(tmp_path: Path) -> None:
+    names = [name for name in INNER if _unit(name) not in NUMERIC]
+    assert _loaded_by_importing(names, tmp_path) & {*HEAVY, "click"} == set()
+
+
+def test_the_numeric_modules_load_numpy_and_nothing_heavier(tmp_path: Path) -> None:
+    names = [name for name in INNER if _unit(name) in NUMERIC]
+    assert _loaded_by_importing(names, tmp_path) & {*HEAVY, "click"} == {"numpy"}
 
 
 def test_importing_the_package_leaves_no_mark(tmp_path: Path) -> None:

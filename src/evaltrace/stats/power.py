@@ -29,6 +29,7 @@ MOST_ATTEMPTS = 50
 
 _DATA_SETS = 1000
 _DEVIATIONS = 16
+_QUANTILES = 65_536
 _TASKS = (
     *range(5, 30),
     *range(30, 100, 5),
@@ -114,31 +115,45 @@ def _model(rates: Vector, within: float, between: float, difference: float) -> _
 
 
 def _differences(model: _Model, tasks: int, attempts: int, seed: int) -> NDArray[np.float64]:
-    """Draw the tasks' differences of every data set, from the raw stream of PCG64."""
-    stream, size = np.random.PCG64(seed), _DATA_SETS * tasks
+    """Draw the tasks' differences of every data set, from the raw stream of PCG64.
 
-    def draw() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-        halves = stream.random_raw(size).astype("<u8").view("<u4")
-        return halves[::2], halves[1::2]
-
-    first, second = draw()
-    task = (first.astype(np.uint64) * np.uint64(len(model.baseline))) >> np.uint64(32)
-    deviation = second // np.uint32(2**32 // _DEVIATIONS)
-    p_a, p_b = model.baseline[task], model.treatment[task, deviation]
-    below_a, below_b = _thresholds(p_a), _thresholds(p_b)
-    passed_a, passed_b = np.zeros(size), np.zeros(size)
-    for _ in range(attempts):
-        first, second = draw()
-        passed_a += first < below_a
-        passed_b += second < below_b
-    x_a = p_a + model.scale * (passed_a / attempts - p_a)
-    x_b = p_b + model.scale * (passed_b / attempts - p_b)
-    d: NDArray[np.float64] = (x_b - x_a).reshape(_DATA_SETS, tasks)
+    Tasks drawn at random are independent draws from one distribution: its quantiles are looked
+    up by 16 random bits for each.
+    """
+    quantiles = _quantiles(model, attempts)
+    size = _DATA_SETS * tasks
+    drawn = np.random.PCG64(seed).random_raw(-(-size // 4)).astype("<u8").view("<u2")[:size]
+    d: NDArray[np.float64] = quantiles[drawn].reshape(_DATA_SETS, tasks)
     return d
 
 
-def _thresholds(p: Vector) -> NDArray[np.uint32]:
-    return np.minimum(p * 2.0**32, 2.0**32 - 1).astype(np.uint32)
+def _quantiles(model: _Model, attempts: int) -> Vector:
+    """Give 65,536 quantiles of the difference of a task drawn at random, in order."""
+    both = np.column_stack([model.baseline, model.treatment])
+    distinct, counts = np.unique(both, axis=0, return_counts=True)
+    p_a, p_b = distinct[:, 0], distinct[:, 1:]
+    passes_a, passes_b = _binomials(p_a, attempts), _binomials(p_b, attempts)
+    chances = np.zeros((*p_b.shape, 2 * attempts + 1))
+    for passed in range(attempts + 1):
+        first = attempts - passed
+        chances[:, :, first : first + attempts + 1] += passes_a[:, passed, None, None] * passes_b
+    chances *= (counts / counts.sum() / p_b.shape[1])[:, None, None]
+    gaps = np.arange(-attempts, attempts + 1) / attempts
+    values = model.scale * gaps + (1 - model.scale) * (p_b - p_a[:, None])[:, :, None]
+    order = np.argsort(values.ravel(), kind="stable")
+    reached = np.cumsum(chances.ravel()[order])
+    steps = (np.arange(_QUANTILES) + 0.5) / _QUANTILES * reached[-1]
+    found: Vector = values.ravel()[order][np.searchsorted(reached, steps)]
+    return found
+
+
+def _binomials(p: NDArray[np.float64], attempts: int) -> NDArray[np.float64]:
+    """Give the chances of 0 to `attempts` passes, along a new last axis."""
+    passes = np.arange(attempts + 1)
+    ways = np.array([math.comb(attempts, number) for number in range(attempts + 1)], dtype=float)
+    chances: NDArray[np.float64] = ways * p[..., None] ** passes
+    chances *= (1 - p[..., None]) ** (attempts - passes)
+    return chances
 
 
 def tasks_needed(

@@ -1,0 +1,244 @@
+"""Arms in, a comparison out: every part measured once, in the order of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from pathlib import Path
+
+from evaltrace.compare.audit.arms import audit_arms
+from evaltrace.compare.counting import count_trials, to_arms, to_pairs
+from evaltrace.compare.effects.effect import finding_of, measure_effect
+from evaltrace.compare.effects.groups import measure_groups
+from evaltrace.compare.effects.passing import measure_pass_at_k
+from evaltrace.compare.effects.sensitivity import judge_sensitivity
+from evaltrace.compare.evidence.flips import find_flips, to_task_rows
+from evaltrace.compare.notes import describe_method, gather_problems
+from evaltrace.compare.options import CompareOptions
+from evaltrace.compare.pairing import name_tasks, pair_tasks
+from evaltrace.compare.planning.power import plan_power, plan_power_from
+from evaltrace.compare.reading.metric import find_metric, to_metric
+from evaltrace.compare.reading.paths import Reading, read_path, to_reading
+from evaltrace.compare.reading.splitting import to_sides
+from evaltrace.compare.sides import Pairing, Side
+from evaltrace.compare.spending.measurement import measure_spending
+from evaltrace.compare.spending.origins import find_cost_origins
+from evaltrace.compare.treatment.compliance import judge_compliance
+from evaltrace.compare.treatment.tool_use import to_tool_rows
+from evaltrace.compare.treatment.treated import Treated, find_treatment
+from evaltrace.compare.verdict import give_verdict
+from evaltrace.comparison import (
+    Arms,
+    AuditItem,
+    Cell,
+    Comparison,
+    Effect,
+    Finding,
+    Interval,
+    Metric,
+    Power,
+    Sensitivity,
+)
+from evaltrace.errors import ArmsUnclear, Problem, UnknownName
+from evaltrace.stats.multiplicity import holm
+from evaltrace.trace import Tool, Trace
+from evaltrace.version import __version__
+
+Named = Sequence[tuple[str | None, str | Path]]
+"""Arms as they were named: a label or None, and the path of their traces."""
+
+
+def compare_paths(arms: Named, options: CompareOptions | None = None) -> Comparison:
+    """Compare arms: files of traces, jobs, or one of these that holds all arms.
+
+    The first arm is the baseline; each further one is compared with it. Raises UnreadablePath,
+    NotATraceFile, NothingFound, ArmsUnclear, UnknownName.
+    """
+    options = options or CompareOptions()
+    problems: list[Problem] = []
+    sides = _read_sides(arms, options, problems)
+    return _compare(sides, options, problems)
+
+
+def compare_traces(
+    baseline: Iterable[Trace], treatment: Iterable[Trace], options: CompareOptions | None = None
+) -> Comparison:
+    """Compare two sets of traces that are in memory; raises as compare_paths does."""
+    options = options or CompareOptions()
+    metric = find_metric(options.metric)
+    readings = [
+        (label, to_reading(label, list(traces), metric, options))
+        for label, traces in (("baseline", baseline), ("treatment", treatment))
+    ]
+    problems: list[Problem] = []
+    sides = _to_arms(readings, options, problems)
+    return _compare(sides, options, problems)
+
+
+def audit_paths(
+    arms: Named, options: CompareOptions | None = None
+) -> tuple[Arms, list[AuditItem], list[Problem]]:
+    """Say in what the first two arms differ besides the treatment; raises as compare_paths does."""
+    options = options or CompareOptions()
+    problems: list[Problem] = []
+    baseline, treatment, *_ = _read_sides(arms, options, problems)
+    treated = _find_treatment(baseline, treatment, options)
+    pairing = pair_tasks(baseline, treatment, options)
+    items = audit_arms(baseline, treatment, pairing, treated)
+    return to_arms(baseline, treatment), items, gather_problems(problems, [baseline, treatment])
+
+
+def plan_paths(arms: Named, options: CompareOptions | None = None) -> Power:
+    """Say what a design like this one can show: of one arm, or of two; raises as compare_paths."""
+    options = options or CompareOptions()
+    problems: list[Problem] = []
+    if len(arms) == 1 and options.arm_by is None:
+        [(label, path)] = arms
+        reading = read_path(Path(path), find_metric(options.metric), options)
+        [side] = to_sides([(label, reading), (None, reading)], None, problems)[:1]
+        name_tasks([side], options)
+        metric = to_metric(find_metric(options.metric), [side], options.pass_threshold)
+        return plan_power_from(side, metric, options)
+    baseline, treatment, *_ = _read_sides(arms, options, problems)
+    metric = to_metric(find_metric(options.metric), [baseline, treatment], options.pass_threshold)
+    return plan_power(pair_tasks(baseline, treatment, options), metric, options)
+
+
+def _read_sides(arms: Named, options: CompareOptions, problems: list[Problem]) -> list[Side]:
+    metric = find_metric(options.metric)
+    readings = [(label, read_path(Path(path), metric, options)) for label, path in arms]
+    return _to_arms(readings, options, problems)
+
+
+def _to_arms(
+    readings: Sequence[tuple[str | None, Reading]],
+    options: CompareOptions,
+    problems: list[Problem],
+) -> list[Side]:
+    if not readings:
+        raise ArmsUnclear("no path was named", hint="Name a baseline and a treatment.")
+    for _, reading in readings:
+        problems += reading.problems
+    sides = to_sides(readings, options.arm_by, problems)
+    problems += name_tasks(sides, options)
+    return sides
+
+
+def _find_treatment(baseline: Side, treatment: Side, options: CompareOptions) -> Treated:
+    try:
+        return find_treatment(baseline, treatment, options.treatment)
+    except ValueError as error:
+        raise UnknownName(str(error)) from None
+
+
+def _compare(sides: list[Side], options: CompareOptions, problems: list[Problem]) -> Comparison:
+    metric = to_metric(find_metric(options.metric), sides, options.pass_threshold)
+    baseline, *treatments = sides
+    pairings = [pair_tasks(baseline, treatment, options) for treatment in treatments]
+    effects = [measure_effect(pairing, metric, options) for pairing in pairings]
+    if len(effects) > 1:
+        _adjust([effect.difference for effect in effects])
+    whole, *further = (
+        _compare_two(baseline, treatment, pairing, effect, metric, options, problems)
+        for treatment, pairing, effect in zip(treatments, pairings, effects, strict=True)
+    )
+    if further:
+        whole.further, whole.matrix = further, _to_matrix(sides, metric, options)
+    return whole
+
+
+def _adjust(differences: Sequence[Interval]) -> None:
+    """Adjust the p of several treatments held against one baseline (Holm 1979)."""
+    tested = [difference for difference in differences if difference.p is not None]
+    adjusted = holm([difference.p for difference in tested if difference.p is not None])
+    for difference, p in zip(tested, adjusted, strict=True):
+        difference.p_adjusted = float(p)
+
+
+def _to_matrix(sides: list[Side], metric: Metric, options: CompareOptions) -> list[Cell]:
+    cells = []
+    for first, second in combinations(sides, 2):
+        difference = measure_effect(pair_tasks(first, second, options), metric, options).difference
+        finding = finding_of(difference, options.alpha, metric.better)
+        cells.append(
+            Cell(
+                baseline=first.label,
+                treatment=second.label,
+                difference=difference,
+                finding=finding,
+            )
+        )
+    return cells
+
+
+def _finding(
+    difference: Interval, sensitivity: Sensitivity, metric: Metric, options: CompareOptions
+) -> Finding | None:
+    """Decide what may be said, with several treatments and unbounded missing values in mind."""
+    if options.on_missing == "bounds":
+        bounds = {
+            row.finding
+            for row in sensitivity.analyses
+            if row.name in ("worst_case", "best_case") and row.finding is not None
+        }
+        if bounds:
+            return bounds.pop() if len(bounds) == 1 else "no_difference_shown"
+    found = finding_of(difference, options.alpha, metric.better)
+    if difference.p_adjusted is None or difference.p_adjusted <= options.alpha:
+        return found
+    weaker: dict[Finding | None, Finding] = {"better": "leaning_better", "worse": "leaning_worse"}
+    return weaker.get(found, found)
+
+
+def _compare_two(
+    baseline: Side,
+    treatment: Side,
+    pairing: Pairing,
+    effect: Effect,
+    metric: Metric,
+    options: CompareOptions,
+    problems: list[Problem],
+) -> Comparison:
+    treated = _find_treatment(baseline, treatment, options)
+    sensitivity = judge_sensitivity(pairing, metric, options)
+    spending = measure_spending(pairing, options)
+    audit = audit_arms(baseline, treatment, pairing, treated)
+    compliance = judge_compliance(baseline, treatment, pairing, treated, options, metric)
+    pairs = to_pairs(pairing)
+    return Comparison(
+        tool=Tool(name="evaltrace", version=__version__),
+        arms=to_arms(baseline, treatment),
+        metric=metric,
+        treatment=treated.record,
+        verdict=give_verdict(
+            treatment.label,
+            metric,
+            _finding(effect.difference, sensitivity, metric, options),
+            effect,
+            pairs,
+            spending.cost,
+            (audit, compliance, sensitivity),
+        ),
+        denominators=count_trials(baseline, treatment, pairing),
+        pairs=pairs,
+        audit=audit,
+        compliance=compliance,
+        reward=effect,
+        sensitivity=sensitivity,
+        flips=find_flips(pairing, treated),
+        cost=spending.cost,
+        tokens=spending.tokens,
+        time=spending.time,
+        turns=spending.turns,
+        tool_calls=spending.tool_calls,
+        per_solved=spending.per_solved,
+        cost_origins=find_cost_origins(pairing),
+        tools=to_tool_rows(baseline, treatment, treated),
+        groups=measure_groups(pairing, metric, options),
+        pass_at_k=measure_pass_at_k(pairing, options),
+        power=plan_power(pairing, metric, options),
+        method=describe_method(options, metric, effect, treated, pairing),
+        tasks=to_task_rows(pairing, treated),
+        inputs=[*baseline.sources, *treatment.sources],
+        problems=gather_problems(problems, [baseline, treatment]),
+    )

@@ -1,0 +1,1 @@
+"""In what the arms differ besides the treatment, graded by what it does to the conclusion."""

@@ -1,0 +1,123 @@
+"""Everything in which two arms differ besides the treatment, graded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from evaltrace.compare.audit.items import entry, in_order, label_of
+from evaltrace.compare.audit.meant import to_meant
+from evaltrace.compare.audit.records import audit_records
+from evaltrace.compare.audit.runs import audit_runs
+from evaltrace.compare.audit.settings import audit_settings
+from evaltrace.compare.audit.setups import audit_setups
+from evaltrace.compare.audit.tasks import audit_tasks
+from evaltrace.compare.sides import Pairing, Side
+from evaltrace.compare.treatment.treated import Treated, configured_servers, seen_servers, spelled
+from evaltrace.comparison import AuditItem
+from evaltrace.untrusted import one_line
+
+_NAME = 60
+
+
+def audit_arms(
+    baseline: Side, treatment: Side, pairing: Pairing, treated: Treated
+) -> list[AuditItem]:
+    """List in what the arms differ besides the treatment, the gravest first.
+
+    A blocker means that the comparison does not answer the question, a warning that it may
+    explain part of the effect; a note is worth knowing. Nothing is listed of identical arms.
+    """
+    if not (baseline.trials and treatment.trials):
+        return []
+    meant = to_meant(treated)
+    return in_order(
+        [
+            *_audit_treatment(baseline, treatment, treated),
+            *audit_settings(baseline, treatment, meant),
+            *_audit_servers(baseline, treatment, treated),
+            *audit_records(baseline, treatment, meant),
+            *audit_tasks(baseline, treatment, pairing, meant.kind),
+            *audit_runs(baseline, treatment),
+            *audit_setups(baseline, treatment, pairing),
+        ]
+    )
+
+
+def _audit_treatment(baseline: Side, treatment: Side, treated: Treated) -> Iterator[AuditItem]:
+    """Point out a treatment that is in both arms, or in none."""
+    if not treated.is_tool:
+        yield from _audit_named(baseline, treatment, treated)
+        return
+    told = [[treated.status(trial) for trial in side.trials] for side in (baseline, treatment)]
+    have = [sum(status not in (None, "absent") for status in arm) for arm in told]
+    known = [sum(status is not None for status in arm) for arm in told]
+    name = one_line(treated.record.name or "the treated servers", _NAME)
+    texts = [f"{number} of {of} trials" for number, of in zip(have, known, strict=True)]
+    values = (texts[0], texts[1])
+    if known[1] and not have[1]:
+        message = (
+            f"{name} is in none of the trials of {label_of(treatment.label)} that tell, so there "
+            "is no treatment; check its name, or swap the arms."
+        )
+        yield entry("blocker", "treatment_absent", "treatment", message, values)
+    elif not known[1] and not any(map(treated.configured, treatment.trials)):
+        message = (
+            f"Nothing in the trials of {label_of(treatment.label)} tells that they had {name} and "
+            f"those of {label_of(baseline.label)} had not; check its name."
+        )
+        yield entry("warning", "treatment_unseen", "treatment", message)
+    elif known[0] and have[0] == known[0]:
+        message = (
+            f"{name} is in every trial of {label_of(baseline.label)} that tells, so "
+            f"{label_of(treatment.label)} adds nothing; take it out of the baseline."
+        )
+        yield entry("blocker", "treatment_in_both_arms", "treatment", message, values)
+
+
+def _audit_named(baseline: Side, treatment: Side, treated: Treated) -> Iterator[AuditItem]:
+    kind = treated.record.kind
+    if kind not in ("model", "agent") or treated.record.guessed:
+        return
+    for side in (baseline, treatment):
+        if any(_named(side, kind) != _named(other, kind) for other in (baseline, treatment)):
+            return
+    message = (
+        f"The {kind} is meant to differ and is the same in {label_of(baseline.label)} and "
+        f"{label_of(treatment.label)}; check the arms, or name another treatment."
+    )
+    yield entry("blocker", "treatment_in_both_arms", "treatment", message)
+
+
+def _named(side: Side, kind: str) -> set[object]:
+    configs = [trial.trace.agent_config for trial in side.trials]
+    if kind == "model":
+        return {config.model for config in configs}
+    return {(c.agent.name, c.agent.version, c.agent.import_path) for c in configs}
+
+
+def _audit_servers(baseline: Side, treatment: Side, treated: Treated) -> Iterator[AuditItem]:
+    """Point out MCP servers that were seen in one arm's trials without being configured."""
+    counts, known = zip(*(_seen(side) for side in (baseline, treatment)), strict=True)
+    for name in sorted(counts[0].keys() | counts[1].keys()):
+        if spelled(name) in treated.servers or not all(known):
+            continue
+        if treated.pattern is not None and treated.pattern.search(name):
+            continue
+        have = [arm[name] for arm in counts]
+        if bool(have[0]) != bool(have[1]):
+            texts = [f"{number} of {of} trials" for number, of in zip(have, known, strict=True)]
+            message = (
+                f"The MCP server {one_line(name, _NAME)}, which is not the treatment, was seen in "
+                f"{texts[0]} of {label_of(baseline.label)} and {texts[1]} of "
+                f"{label_of(treatment.label)}; find out what brings it along."
+            )
+            yield entry("warning", "seen_servers", f"tools.mcp_servers.{name}", message,
+                        (texts[0], texts[1]))  # fmt: skip
+
+
+def _seen(side: Side) -> tuple[Counter[str], int]:
+    """Count trials by server seen and not configured, and those that tell what they saw."""
+    told = [trial for trial in side.trials if trial.trace.tools.mcp_servers is not None]
+    names = (seen_servers(trial) - configured_servers(trial) for trial in told)
+    return Counter(name for found in names for name in found), len(told)

@@ -1,0 +1,1 @@
+"""Tasks whose outcome differs, and what their trials show of the reason."""

@@ -1,0 +1,124 @@
+"""What stands behind a flip: two trials of one task, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from evaltrace.compare.evidence.overlap import share_in_both
+from evaltrace.compare.sides import Trial
+from evaltrace.compare.treatment.treated import Treated
+from evaltrace.comparison import Attempt, ChangedTests, Divergence, Patches, PatchSize
+from evaltrace.trace import CodeStats, TraceError
+from evaltrace.untrusted import one_line
+
+_MOST_NAMES = 20
+_NAME_WIDTH = 200
+
+
+def to_attempt(trial: Trial, treated: Treated) -> Attempt:
+    """Say of a trial what to open and what became of it."""
+    trace = trial.trace
+    calls = treated.calls(trial)
+    return Attempt(
+        trace_id=trace.trace_id,
+        task_id=trace.task_id,
+        status=trace.status,
+        value=trial.value,
+        error=_error(trace.error),
+        cost_usd=trace.metrics.cost.usd,
+        tool_calls=trace.metrics.tool_calls,
+        treatment_calls=None if calls is None else calls[0],
+    )
+
+
+def _error(error: TraceError | None) -> str | None:
+    return None if error is None else one_line(f"{error.type} ({error.cause})", _NAME_WIDTH)
+
+
+def typical_trial(trials: Sequence[Trial]) -> Trial:
+    """Choose the first of some trials that ended as most of them did, the first in a tie."""
+    passed = sum(trial.passed is True for trial in trials)
+    failed = sum(trial.passed is False for trial in trials)
+    if passed == failed:
+        return trials[0]
+    return next(trial for trial in trials if trial.passed is (passed > failed))
+
+
+def compare_tests(baseline: Trial, treatment: Trial) -> ChangedTests | None:
+    """Find the tests that passed in one trial and failed in the other; None without tests.
+
+    Compared are those that passed or failed in both.
+    """
+    if baseline.cases is None or treatment.cases is None:
+        return None
+    before, after = _decided(baseline.cases), _decided(treatment.cases)
+    shared = sorted(before.keys() & after.keys())
+    fixed = [name for name in shared if after[name] and not before[name]]
+    broken = [name for name in shared if before[name] and not after[name]]
+    return ChangedTests(
+        compared=len(shared),
+        fixed=len(fixed),
+        broken=len(broken),
+        fixed_tests=_shown(fixed),
+        broken_tests=_shown(broken),
+    )
+
+
+def _decided(cases: dict[str, str]) -> dict[str, bool]:
+    ends = ("passed", "failed")
+    return {name: status == "passed" for name, status in cases.items() if status in ends}
+
+
+def _shown(names: Sequence[str]) -> list[str]:
+    return [one_line(name, _NAME_WIDTH) for name in names[:_MOST_NAMES]]
+
+
+def compare_patches(baseline: Trial, treatment: Trial) -> Patches | None:
+    """Set the code changes of two trials side by side; None where neither is known."""
+    before, after = baseline.trace.code_stats, treatment.trace.code_stats
+    if before is None and after is None:
+        return None
+    paths = [{file.path for file in stats.files} if stats else set() for stats in (before, after)]
+    return Patches(
+        baseline=_size(before),
+        treatment=_size(after),
+        files_in_both=_shown(sorted(paths[0] & paths[1])),
+        overlap=_overlap(baseline, treatment),
+    )
+
+
+def _size(stats: CodeStats | None) -> PatchSize | None:
+    if stats is None:
+        return None
+    return PatchSize(
+        files=stats.files_changed, added=stats.lines_added, removed=stats.lines_removed
+    )
+
+
+def _overlap(baseline: Trial, treatment: Trial) -> float | None:
+    """Compare the diffs, where both are there and whole."""
+    diffs = [_whole_diff(trial) for trial in (baseline, treatment)]
+    if diffs[0] is None or diffs[1] is None:
+        return None
+    return share_in_both(diffs[0], diffs[1])
+
+
+def _whole_diff(trial: Trial) -> str | None:
+    cut = any(row.field == "code_changes" for row in trial.trace.truncated)
+    return None if cut else trial.trace.code_changes
+
+
+def find_divergence(baseline: Trial, treatment: Trial) -> Divergence | None:
+    """Find the first tool call in which two trials differ; None where none does, or is known."""
+    if baseline.moves is None or treatment.moves is None:
+        return None
+    both = zip_longest(baseline.moves, treatment.moves)
+    for step, (before, after) in enumerate(both, start=1):
+        if before != after:
+            return Divergence(step=step, baseline=_move(before), treatment=_move(after))
+    return None
+
+
+def _move(text: str | None) -> str | None:
+    return None if text is None else one_line(text, _NAME_WIDTH)

@@ -1,0 +1,177 @@
+"""Flips: tasks whose outcome differs between the arms, how sure that is, and what stands behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import fsum
+from typing import Literal
+
+from evaltrace.compare.evidence.dossiers import (
+    compare_patches,
+    compare_tests,
+    find_divergence,
+    to_attempt,
+    typical_trial,
+)
+from evaltrace.compare.sides import Pair, Pairing, Trial
+from evaltrace.compare.treatment.treated import Treated
+from evaltrace.compare.wording import counted
+from evaltrace.comparison import ChanceFlips, Flip, Flips, TaskRow
+from evaltrace.stats.flips import chance_flips, chance_of_difference, likelihood_higher
+
+_HALF = Fraction(1, 2)
+_MOST_FALSE = 0.2
+"""Of the tasks that moved by a step, the share that luck may explain for the step to be named."""
+
+Movement = Literal["gained", "lost", "unstable", "unchanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """The attempts of a task in both arms that passed or failed."""
+
+    task: str
+    baseline: list[Trial]
+    treatment: list[Trial]
+    counts: tuple[int, int, int, int]
+
+    @property
+    def difference(self) -> Fraction:
+        passed_before, before, passed_after, after = self.counts
+        return Fraction(passed_after, after) - Fraction(passed_before, before)
+
+    @property
+    def movement(self) -> Movement:
+        if abs(self.difference) > _HALF:
+            return "gained" if self.difference > 0 else "lost"
+        passed_before, before, passed_after, after = self.counts
+        steady = passed_before in (0, before) and passed_after in (0, after)
+        return "unchanged" if steady and not self.difference else "unstable"
+
+    @property
+    def is_repeated(self) -> bool:
+        return min(self.counts[1], self.counts[3]) > 1
+
+
+def find_flips(pairing: Pairing, treated: Treated) -> Flips:
+    """Sort the paired tasks by what became of their pass rate, the largest movement first.
+
+    Gained or lost: it moved by more than one half. Unstable: it moved less, or the attempts of
+    an arm disagree. A chance is given unless both arms have a single attempt, which says
+    nothing of their noise.
+    """
+    outcomes = [outcome for pair in pairing.pairs if (outcome := _outcome(pair))]
+    moved: dict[Movement, list[Flip]] = {"gained": [], "lost": [], "unstable": []}
+    for outcome in outcomes:
+        if outcome.movement != "unchanged":
+            moved[outcome.movement].append(_flip(outcome, treated))
+    for flips in moved.values():
+        flips.sort(key=_order)
+    chance = _chance([outcome for outcome in outcomes if outcome.is_repeated])
+    unchanged = len(outcomes) - sum(map(len, moved.values()))
+    return Flips(
+        gained=moved["gained"],
+        lost=moved["lost"],
+        unstable=moved["unstable"],
+        unchanged=unchanged,
+        chance=chance,
+        statement=_statement(moved, unchanged, chance),
+    )
+
+
+def _outcome(pair: Pair) -> _Outcome | None:
+    before = [trial for trial in pair.valid_baseline if trial.passed is not None]
+    after = [trial for trial in pair.valid_treatment if trial.passed is not None]
+    if not before or not after:
+        return None
+    passed = [sum(trial.passed is True for trial in trials) for trials in (before, after)]
+    return _Outcome(pair.task, before, after, (passed[0], len(before), passed[1], len(after)))
+
+
+def _flip(outcome: _Outcome, treated: Treated) -> Flip:
+    before, after = typical_trial(outcome.baseline), typical_trial(outcome.treatment)
+    passed_before, of_before, passed_after, of_after = outcome.counts
+    single = of_before == of_after == 1
+    return Flip(
+        task=outcome.task,
+        passed_baseline=passed_before,
+        of_baseline=of_before,
+        passed_treatment=passed_after,
+        of_treatment=of_after,
+        chance=None if single else chance_of_difference(*outcome.counts),
+        likelihood=likelihood_higher(*outcome.counts),
+        baseline=to_attempt(before, treated),
+        treatment=to_attempt(after, treated),
+        tests=compare_tests(before, after),
+        patches=compare_patches(before, after),
+        divergence=find_divergence(before, after),
+    )
+
+
+def _order(flip: Flip) -> tuple[Fraction, float, str]:
+    """Put the largest movement first, then the surest one."""
+    before = Fraction(flip.passed_baseline, flip.of_baseline)
+    after = Fraction(flip.passed_treatment, flip.of_treatment)
+    sure = abs((0.5 if flip.likelihood is None else flip.likelihood) - 0.5)
+    return -abs(after - before), -sure, flip.task
+
+
+def _chance(outcomes: Sequence[_Outcome]) -> ChanceFlips | None:
+    """Count by luck alone, for the smallest step of which luck explains few enough."""
+    if not outcomes:
+        return None
+    counts = [outcome.counts for outcome in outcomes]
+    steps = sorted({abs(outcome.difference) for outcome in outcomes} - {Fraction(0)})
+    for step in (*steps, Fraction(1)):
+        observed, expected = chance_flips(counts, float(step))
+        share = expected / observed if observed else None
+        if share is not None and share <= _MOST_FALSE:
+            break
+    return ChanceFlips(step=float(step), observed=observed, expected=expected, false_share=share)
+
+
+def _statement(
+    moved: dict[Movement, list[Flip]], unchanged: int, chance: ChanceFlips | None
+) -> str:
+    text = ", ".join(f"{len(flips)} {name}" for name, flips in moved.items())
+    text += f", {unchanged} unchanged."
+    if not any(moved.values()):
+        return text
+    if chance is None:
+        return f"{text} With one attempt nothing can be said about a single task: repeat these."
+    by = f"{chance.step * 100:.0f} points{' or more' * (chance.step < 1)}"
+    text += f" {counted(chance.observed, 'task')} moved by {by}; chance alone would give"
+    text += f" {chance.expected:.1f}"
+    if chance.false_share is None:
+        return f"{text}."
+    if chance.false_share >= 1:
+        return f"{text}: no more than luck explains."
+    return f"{text}, so about {chance.false_share:.0%} of these are noise."
+
+
+def to_task_rows(pairing: Pairing, treated: Treated) -> list[TaskRow]:
+    """Give each task of either arm with all its attempts.
+
+    Costs are means over the valid attempts whose cost is known.
+    """
+    return [
+        TaskRow(
+            task=pair.task,
+            baseline=[to_attempt(trial, treated) for trial in pair.baseline],
+            treatment=[to_attempt(trial, treated) for trial in pair.treatment],
+            baseline_mean=pair.baseline_mean,
+            treatment_mean=pair.treatment_mean,
+            difference=pair.difference,
+            baseline_cost=_mean_cost(pair.valid_baseline),
+            treatment_cost=_mean_cost(pair.valid_treatment),
+            groups=pair.groups,
+        )
+        for pair in pairing.tasks
+    ]
+
+
+def _mean_cost(trials: Sequence[Trial]) -> float | None:
+    costs = [cost for trial in trials if (cost := trial.trace.metrics.cost.usd) is not None]
+    return fsum(costs) / len(costs) if costs else None

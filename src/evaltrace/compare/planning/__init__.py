@@ -1,0 +1,1 @@
+"""What a design can show, and which one would do."""

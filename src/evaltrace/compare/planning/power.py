@@ -1,0 +1,177 @@
+"""Power: what a design like this one could show, and which design would do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evaltrace.compare.effects.differences import (
+    Differences,
+    mean_attempts,
+    to_differences,
+    usable_clusters,
+)
+from evaltrace.compare.options import CompareOptions
+from evaltrace.compare.planning.needs import Design, Values, describe_needs, find_needs
+from evaltrace.compare.sides import Pairing, Side, Trial
+from evaltrace.compare.wording import amount, counted
+from evaltrace.comparison import Metric, Need, Noise, Power
+from evaltrace.stats.planning import (
+    ATTEMPTS_SHARE,
+    Parts,
+    assume_parts,
+    parts_of_one_arm,
+    smallest_margin,
+    smallest_visible,
+    variance_parts,
+    visible_difference,
+    within_tasks,
+)
+from evaltrace.stats.published import clustered_errors
+
+
+def plan_power(
+    pairing: Pairing, metric: Metric, options: CompareOptions, power: float = 0.8
+) -> Power:
+    """Say what these pairs could have shown, and how many tasks or attempts would show less.
+
+    The smallest visible difference and margin are in closed form; needs are by simulation from
+    the pass rates and the noise seen, or by the t interval for quantities without limits.
+    """
+    baseline, treatment = _values(pairing)
+    found = to_differences(pairing.pairs, options)
+    seen = variance_parts(baseline, treatment)
+    attempts = mean_attempts(found.attempts)
+    effect = design_effect(found) or 1.0
+    limited = _attempts_of(metric, attempts)
+    settings = {"alpha": options.alpha, "power": power, "design_effect": effect}
+    design = Design(
+        baseline=baseline,
+        attempts=attempts,
+        parts=assume_parts(seen, attempts),
+        assumed=_assumption(seen),
+        visible=smallest_visible(found.values, limited, **settings),
+        margin=smallest_margin(found.values, limited, **settings),
+        effect=effect,
+    )
+    return _to_power(design, metric, options, power)
+
+
+def plan_power_from(
+    baseline: Side, metric: Metric, options: CompareOptions, power: float = 0.8
+) -> Power:
+    """Say what a comparison with this baseline could show, before any treatment ran.
+
+    The treatment is taken to be as noisy as the baseline, with as many tasks and attempts, and
+    its effect to vary between tasks by the usual share of the noise.
+    """
+    tasks: dict[str, list[float]] = {}
+    for trial in baseline.trials:
+        if trial.value is not None:
+            tasks.setdefault(trial.task, []).append(trial.value)
+    values = [tasks[name] for name in sorted(tasks)]
+    attempts = mean_attempts([len(row) for row in values])
+    parts = Parts(None, None, None, None)
+    if metric.kind != "number" or within_tasks(values) is not None:
+        parts = parts_of_one_arm(values)
+    visible = None
+    if parts.total is not None:
+        visible = visible_difference(
+            parts.total, len(values), _attempts_of(metric, attempts),
+            alpha=options.alpha, power=power,
+        )  # fmt: skip
+    assumed = (
+        "no treatment ran: its attempts are taken to be as noisy as the baseline's, and its "
+        "effect to differ between tasks by the usual share of the noise"
+    )
+    design = Design(values, attempts, parts, assumed, visible, None)
+    return _to_power(design, metric, options, power)
+
+
+def find_smallest_visible(
+    pairing: Pairing, metric: Metric, options: CompareOptions
+) -> float | None:
+    """Find the smallest difference that these pairs would have shown with 80 % power."""
+    found = to_differences(pairing.pairs, options)
+    return smallest_visible(
+        found.values,
+        _attempts_of(metric, mean_attempts(found.attempts)),
+        alpha=options.alpha,
+        design_effect=design_effect(found) or 1.0,
+    )
+
+
+def design_effect(found: Differences) -> float | None:
+    """Give the squared ratio of the clustered to the plain standard error, where clustered."""
+    clusters, _ = usable_clusters(found.clusters)
+    if clusters is None:
+        return None
+    errors = clustered_errors(found.values, clusters)
+    return (errors.cr1 / errors.plain) ** 2 if errors.plain > 0 else None
+
+
+def _attempts_of(metric: Metric, attempts: float) -> float | None:
+    """Give the attempts where values have limits; None where they have none."""
+    return None if metric.kind == "number" else attempts
+
+
+def _values(pairing: Pairing) -> tuple[Values, Values]:
+    def of(trials: Sequence[Trial]) -> list[float]:
+        return [trial.value for trial in trials if trial.value is not None]
+
+    return (
+        [of(pair.valid_baseline) for pair in pairing.pairs],
+        [of(pair.valid_treatment) for pair in pairing.pairs],
+    )
+
+
+def _assumption(seen: Parts) -> str | None:
+    """Say which part of the noise the data do not tell."""
+    known = [value for value in (seen.within_a, seen.within_b) if value is not None]
+    if len(known) == 2:
+        return None
+    if known:
+        return "an arm has no repeated attempts: it is taken to be as noisy as the other"
+    return (
+        f"no task was repeated: {ATTEMPTS_SHARE:.0%} of the variance of single attempts is put "
+        "down to the attempts, as is usual"
+    )
+
+
+def _to_power(design: Design, metric: Metric, options: CompareOptions, power: float) -> Power:
+    tasks, parts = len(design.baseline), design.parts
+    needs = find_needs(design, metric, options, power)
+    noise = None
+    if parts.total is not None:
+        noise = Noise(
+            between_tasks=parts.between,
+            baseline_attempts=parts.within_a,
+            treatment_attempts=parts.within_b,
+            difference=parts.total,
+            assumed=design.assumed,
+        )
+    return Power(
+        tasks=tasks,
+        attempts=design.attempts if tasks else 0.0,
+        power=power,
+        smallest_visible=design.visible,
+        smallest_margin=design.margin,
+        noise=noise,
+        needs=needs,
+        statement=_statement(design, needs, metric, power),
+    )
+
+
+def _statement(design: Design, needs: Sequence[Need], metric: Metric, power: float) -> str:
+    tasks = len(design.baseline)
+    plural = "" if design.attempts == 1 else "s"
+    present = f"{counted(tasks, 'task')} x {design.attempts:.3g} attempt{plural}"
+    if design.visible is None and not needs:
+        return f"{present} are too few to say what could be shown."
+    shown = (
+        "no difference would be"
+        if design.visible is None
+        else f"a difference of {amount(design.visible, metric)} or more would be"
+    )
+    told = f"With {present}, {shown} shown in {power:.0%} of comparisons."
+    assumed = [] if design.assumed is None else [f"Assumed: {design.assumed}."]
+    return " ".join([told, *describe_needs(needs, metric), *assumed])

@@ -1,0 +1,1 @@
+"""Arms from paths: files of traces and jobs, reduced trial by trial, split where needed."""

@@ -1,0 +1,103 @@
+"""Cost origins: which tokens, texts and calls a trial has more of in the treatment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from math import fsum
+from typing import Literal
+
+from evaltrace.compare.sides import Pairing, Trial
+from evaltrace.compare.wording import compact
+from evaltrace.comparison import CostOrigins, Origin
+from evaltrace.untrusted import one_line
+
+_NAME_WIDTH = 80
+_WORTH_SAYING = 0.005
+_OWN_TEXTS = ("reasoning", "answers")
+_TOKENS = ("input", "output", "cache_creation", "cache_read")
+
+Unit = Literal["tokens", "characters", "calls"]
+Read = Callable[[Trial], float | None]
+
+
+def find_cost_origins(pairing: Pairing) -> CostOrigins:
+    """Average tokens by kind, characters by source, calls and turns over the trials in pairs.
+
+    Each part over the trials that know it; characters are known where a trace has events.
+    """
+    baseline = [trial for pair in pairing.pairs for trial in pair.baseline]
+    treatment = [trial for pair in pairing.pairs for trial in pair.treatment]
+    sources = {name for trial in (*baseline, *treatment) for name in trial.texts or ()}
+    results = sorted(sources.difference(_OWN_TEXTS))
+    rows: list[tuple[str, Unit, Read]] = [
+        *(
+            (f"{kind.replace('_', ' ')} tokens", "tokens", partial(_tokens, kind))
+            for kind in _TOKENS
+        ),
+        *((name, "characters", partial(_text, name)) for name in (*_OWN_TEXTS, *results)),
+        ("tool calls", "calls", lambda trial: trial.trace.metrics.tool_calls),
+        ("turns", "calls", lambda trial: trial.trace.metrics.turns),
+    ]
+    parts = [_compare(name, unit, baseline, treatment, read) for name, unit, read in rows]
+    return CostOrigins(parts=parts, statement=_statement(parts))
+
+
+def _tokens(kind: str, trial: Trial) -> float | None:
+    found: int | None = getattr(trial.trace.metrics.tokens, kind)
+    return found
+
+
+def _text(name: str, trial: Trial) -> float | None:
+    return None if trial.texts is None else trial.texts.get(name, 0)
+
+
+def _compare(
+    name: str, unit: Unit, baseline: Sequence[Trial], treatment: Sequence[Trial], read: Read
+) -> Origin:
+    first, second = _mean(baseline, read), _mean(treatment, read)
+    return Origin(
+        name=one_line(name, _NAME_WIDTH),
+        unit=unit,
+        baseline=first,
+        treatment=second,
+        difference=None if first is None or second is None else second - first,
+    )
+
+
+def _mean(trials: Sequence[Trial], read: Read) -> float | None:
+    values = [value for trial in trials if (value := read(trial)) is not None]
+    return fsum(values) / len(values) if values else None
+
+
+def _statement(parts: Sequence[Origin]) -> str:
+    """Name the biggest change in tokens, in results of tools, and in what the agent wrote."""
+    tokens = _biggest(part for part in parts if part.unit == "tokens")
+    texts = [part for part in parts if part.unit == "characters"]
+    results = _biggest(part for part in texts if part.name not in _OWN_TEXTS)
+    told = []
+    if tokens is not None:
+        told.append(f"{_change(tokens)} {tokens.name} a trial")
+    if results is not None:
+        told.append(f"{results.name} {_change(results)} characters")
+    told += [
+        f"{part.name} {change:+.0%}"
+        for part in texts
+        if part.name in _OWN_TEXTS and abs(change := _relative(part)) >= _WORTH_SAYING
+    ]
+    if not told:
+        return "Nothing is known of what the trials spent their tokens on."
+    return f"Biggest changes in the treatment: {', '.join(told)}."
+
+
+def _biggest(parts: Iterable[Origin]) -> Origin | None:
+    known = [part for part in parts if part.difference is not None]
+    return max(known, key=lambda part: abs(part.difference or 0.0), default=None)
+
+
+def _relative(part: Origin) -> float:
+    return (part.difference or 0.0) / part.baseline if part.baseline else 0.0
+
+
+def _change(part: Origin) -> str:
+    return compact(part.difference or 0.0)

@@ -1,0 +1,227 @@
+"""Quantities: what trials took of something, in both arms and as paired ratios.
+
+Two questions with two answers: `ratio` compares the bills, all trials included; `typical`
+compares what a typical task takes, by the trials that count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import exp, fsum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaltrace.compare.effects.differences import to_clusters, usable_clusters
+from evaltrace.compare.effects.missing import is_missing
+from evaltrace.compare.options import CompareOptions
+from evaltrace.compare.sides import Pair, Trial
+from evaltrace.compare.wording import counted
+from evaltrace.comparison import Amount, Interval, Quantity
+from evaltrace.stats.intervals import Ratio, geometric_ratio
+from evaltrace.stats.subsets import Subsets
+from evaltrace.trace import Metrics
+
+ENOUGH_KNOWN = 0.8
+"""Share of the pairs that must know a quantity before the arms are compared in it."""
+
+_FEWEST_SOLVED = 3
+
+Vector = NDArray[np.float64]
+Places = NDArray[np.intp]
+"""Indices of pairs."""
+
+Read = Callable[[Metrics], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What the trials of one arm took: each one's amount, and the tasks' means.
+
+    `known` are the amounts of the trials that know it, `uncounted` of which have no value that
+    counts. `bill` has each task's mean over its known trials, `typical` over those that count;
+    not a number where there is none.
+    """
+
+    known: Vector
+    trials: int
+    uncounted: int
+    bill: Vector
+    typical: Vector
+
+
+class _Arm:
+    """The trials of one arm, pair after pair."""
+
+    def __init__(self, trials: Sequence[Sequence[Trial]]) -> None:
+        flat = [trial for row in trials for trial in row]
+        self._metrics = [trial.trace.metrics for trial in flat]
+        self._counts = np.array([not is_missing(trial) for trial in flat], dtype=bool)
+        self._task = np.repeat(np.arange(len(trials)), [len(row) for row in trials])
+        self._tasks = len(trials)
+
+    def read(self, read: Read) -> Spent:
+        """Read a quantity off all trials; what is below 0 or no number is unknown."""
+        amounts = np.array([read(metrics) for metrics in self._metrics], dtype=np.float64)
+        known = (amounts >= 0) & (amounts < np.inf)
+        counting = known & self._counts
+        return Spent(
+            known=amounts[known],
+            trials=len(amounts),
+            uncounted=int(known.sum() - counting.sum()),
+            bill=self._means(amounts, known),
+            typical=self._means(amounts, counting),
+        )
+
+    def _means(self, amounts: Vector, chosen: NDArray[np.bool_]) -> Vector:
+        tasks = self._task[chosen]
+        sums = np.bincount(tasks, weights=amounts[chosen], minlength=self._tasks)
+        numbers = np.bincount(tasks, minlength=self._tasks)
+        means = np.full(self._tasks, np.nan)
+        np.divide(sums, numbers, out=means, where=numbers > 0)
+        return means
+
+
+class Meter:
+    """Measures quantities over the same pairs; random subsets are drawn once for all."""
+
+    def __init__(self, pairs: Sequence[Pair], options: CompareOptions) -> None:
+        self._options = options
+        self._baseline = _Arm([pair.baseline for pair in pairs])
+        self._treatment = _Arm([pair.treatment for pair in pairs])
+        self._solved = np.array([is_solved(pair) for pair in pairs], dtype=bool)
+        self._clusters, self._notes = usable_clusters(to_clusters(pairs, options))
+        self._subsets: dict[bytes, Subsets] = {}
+
+    def read(self, read: Read) -> tuple[Spent, Spent]:
+        """Read a quantity in both arms."""
+        return self._baseline.read(read), self._treatment.read(read)
+
+    def measure(self, name: str, unit: str, read: Read) -> Quantity:
+        """Measure a quantity: amounts always, ratios where enough pairs know it."""
+        baseline, treatment = self.read(read)
+        billed = known_in_both(baseline.bill, treatment.bill)
+        pairs, compared = len(self._solved), is_enough(len(billed), len(self._solved))
+        return Quantity(
+            name=name,
+            unit=unit,
+            baseline=_amount(baseline),
+            treatment=_amount(treatment),
+            ratio=self._ratio(baseline, treatment, billed) if compared else None,
+            typical=self._typical(baseline, treatment) if compared else None,
+            solved_by_both=self._solved_by_both(baseline, treatment) if compared else None,
+            known_pairs=len(billed),
+            pairs=pairs,
+            note=describe_known(name, len(billed), pairs),
+        )
+
+    def subsets(self, places: Places) -> Subsets:
+        """Give the random subsets of these pairs."""
+        key = places.tobytes()
+        if key not in self._subsets:
+            clusters = self._clusters and [self._clusters[place] for place in places]
+            options = self._options
+            self._subsets[key] = Subsets(len(places), clusters, options.subsets, options.seed)
+        return self._subsets[key]
+
+    def method(self, statistic: str) -> str:
+        """Name the method of a ratio."""
+        return f"{statistic}, random subsets of {'groups' if self._clusters else 'tasks'}"
+
+    def _ratio(self, baseline: Spent, treatment: Spent, places: Places) -> Interval:
+        first, second = baseline.bill[places], treatment.bill[places]
+        if not fsum(first) > 0:
+            return Interval(n=len(places), note="the baseline spent nothing")
+        low, high = self.subsets(places).ratio(second, first, self._options.alpha)
+        uncounted = baseline.uncounted + treatment.uncounted
+        notes = list(self._notes)
+        if uncounted:
+            notes.append(f"includes {counted(uncounted, 'trial')} without a value that counts")
+        if low is None or high is None:
+            notes.append("the data do not bound the ratio")
+        return Interval(
+            estimate=fsum(second) / fsum(first),
+            low=low,
+            high=high,
+            n=len(places),
+            method=self.method("ratio of totals"),
+            note="; ".join(notes) or None,
+        )
+
+    def _typical(
+        self, baseline: Spent, treatment: Spent, among: NDArray[np.bool_] | None = None
+    ) -> Interval:
+        known = known_in_both(baseline.typical, treatment.typical)
+        if among is not None:
+            known = known[among[known]]
+        places = known[(baseline.typical[known] > 0) & (treatment.typical[known] > 0)]
+        found = self._geometric(baseline.typical[places], treatment.typical[places], places)
+        zeros = len(known) - len(places)
+        method = "geometric mean of the tasks' ratios"
+        by_t = f"{method}, paired t on logarithms"
+        return Interval(
+            estimate=found.estimate,
+            low=found.low,
+            high=found.high,
+            p=found.p,
+            n=len(places),
+            method=self.method(method) if self._clusters else by_t,
+            test=None if found.p is None else "paired t test of the logarithms",
+            note=f"{counted(zeros, 'task')} with 0 left out" if zeros else None,
+        )
+
+    def _geometric(self, baseline: Vector, treatment: Vector, places: Places) -> Ratio:
+        if not self._clusters or not len(places):
+            return geometric_ratio(treatment, baseline, self._options.alpha)
+        logs = np.log(treatment) - np.log(baseline)
+        low, high = self.subsets(places).mean(logs, None, self._options.alpha)
+        return Ratio(
+            exp(fsum(logs) / len(logs)),
+            None if low is None else exp(low),
+            None if high is None else exp(high),
+            None,
+        )
+
+    def _solved_by_both(self, baseline: Spent, treatment: Spent) -> Interval:
+        known = known_in_both(baseline.typical, treatment.typical)
+        solved = int(self._solved[known].sum())
+        if solved < _FEWEST_SOLVED:
+            return Interval(n=solved, note="fewer than 3 tasks solved by both arms")
+        return self._typical(baseline, treatment, self._solved)
+
+
+def known_in_both(baseline: Vector, treatment: Vector) -> Places:
+    """Give the places of the pairs in which both arms have a mean."""
+    return np.flatnonzero(~np.isnan(baseline) & ~np.isnan(treatment))
+
+
+def is_solved(pair: Pair) -> bool:
+    """Tell whether more than half of the valid attempts pass in both arms."""
+    arms = (pair.valid_baseline, pair.valid_treatment)
+    return all(2 * sum(trial.passed is True for trial in arm) > len(arm) for arm in arms)
+
+
+def is_enough(known: int, pairs: int) -> bool:
+    """Tell whether so many pairs know a quantity that the arms may be compared in it."""
+    return known > 0 and known >= ENOUGH_KNOWN * pairs
+
+
+def describe_known(name: str, known: int, pairs: int) -> str | None:
+    """Say in how many pairs a quantity is known, where it is not known in all."""
+    if known == pairs:
+        return None if pairs else "no pairs"
+    words = name.replace("_", " ")
+    told = f"{words} known for {known} of {counted(pairs, 'pair')}"
+    return told if is_enough(known, pairs) else f"{told}: too few for a ratio"
+
+
+def _amount(spent: Spent) -> Amount:
+    total, known = fsum(spent.known), len(spent.known)
+    return Amount(
+        total=total if known else None,
+        mean=total / known if known else None,
+        p90=float(np.quantile(spent.known, 0.9)) if known else None,
+        known=known,
+        trials=spent.trials,
+    )

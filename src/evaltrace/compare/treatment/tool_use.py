@@ -1,0 +1,89 @@
+"""Tool use: what each tool was called for in both arms, and how the trials that called it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from evaltrace.compare.sides import Side, Trial
+from evaltrace.compare.treatment.treated import Treated
+from evaltrace.comparison import ToolRow, UseOfTool
+from evaltrace.trace import ToolCalls
+from evaltrace.untrusted import one_line
+
+_NAME_WIDTH = 120
+_MENTIONED = "commands that match "
+
+_Key = tuple[str | None, str]
+"""A server and a tool of it."""
+
+
+@dataclass(slots=True)
+class _Tool:
+    kind: str
+    treated: bool
+    baseline: list[int] = field(default_factory=lambda: [0] * 5)
+    treatment: list[int] = field(default_factory=lambda: [0] * 5)
+
+
+def to_tool_rows(baseline: Side, treatment: Side, treated: Treated) -> list[ToolRow]:
+    """Count the calls of every tool in both arms, over all their trials; the treated one first.
+
+    Shell commands that a pattern was looked for in have a row of their own, besides that of the
+    shell they went through.
+    """
+    tools: dict[_Key, _Tool] = {}
+    for side, of_treatment in ((baseline, False), (treatment, True)):
+        for trial in side.trials:
+            passed = trial.value is not None and trial.passed is True
+            for calls in _calls(trial):
+                key = calls.server, calls.name
+                tool = tools.get(key)
+                if tool is None:
+                    tool = tools[key] = _Tool(calls.kind, _is_treated(calls, treated))
+                counts = tool.treatment if of_treatment else tool.baseline
+                counts[0] += calls.count
+                counts[1] += calls.errors
+                counts[2] += 1
+                counts[3] += trial.value is not None
+                counts[4] += passed
+    return sorted((_to_row(key, tool) for key, tool in tools.items()), key=_order)
+
+
+def _calls(trial: Trial) -> Iterator[ToolCalls]:
+    tools = trial.trace.tools
+    for calls in tools.calls or ():
+        if calls.count:
+            yield calls
+    for found in tools.mentions or ():
+        if found.count:
+            name = f"{_MENTIONED}{found.pattern}"
+            yield ToolCalls(name=name, kind="shell", count=found.count, errors=found.errors)
+
+
+def _is_treated(calls: ToolCalls, treated: Treated) -> bool:
+    if calls.name.startswith(_MENTIONED):
+        pattern = treated.pattern.pattern if treated.pattern and treated.in_commands else None
+        return calls.name.removeprefix(_MENTIONED) == pattern
+    return treated.has(calls)
+
+
+def _to_row(key: _Key, tool: _Tool) -> ToolRow:
+    server, name = key
+    return ToolRow(
+        server=None if server is None else one_line(server, _NAME_WIDTH),
+        tool=one_line(name, _NAME_WIDTH),
+        kind=tool.kind,
+        treated=tool.treated,
+        baseline=_to_use(tool.baseline),
+        treatment=_to_use(tool.treatment),
+    )
+
+
+def _to_use(counts: list[int]) -> UseOfTool:
+    calls, errors, trials, valid, passed = counts
+    return UseOfTool(calls=calls, errors=errors, trials=trials, valid=valid, passed=passed)
+
+
+def _order(row: ToolRow) -> tuple[bool, int, str, str]:
+    return not row.treated, -(row.baseline.calls + row.treatment.calls), row.tool, row.server or ""

@@ -1,0 +1,258 @@
+"""What is meant to differ between the arms, and what became of it in each trial."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from evaltrace.compare.sides import Side, Trial
+from evaltrace.compare.treatment.configuration import Difference, find_difference, shown_fields
+from evaltrace.comparison import Treatment
+from evaltrace.mentions import check_pattern
+from evaltrace.trace import ToolCalls
+from evaltrace.untrusted import one_line
+
+ToolStatus = Literal["connected", "not_connected", "absent"]
+
+ALLOWED = "mcp:NAME, tool:REGEX, model, agent or config"
+
+_LABELLED: tuple[Literal["model", "agent"], ...] = ("model", "agent")
+_NEARLY_ALL = 0.8
+_SEARCHED = 4096
+_SHOWN = 80
+# Agents write `my server` as `my_server` in the names of its tools.
+_MARKS = re.compile(r"[^\w-]", re.ASCII)
+_SEEN_ONLY = re.compile(r": (?:init|MCP servers of the session)$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Treated:
+    """The treatment, and how to find its tool in a trial.
+
+    `servers` are MCP servers as tool names spell them; several count as one tool. `pattern` is
+    looked for in the names of tools and servers (`named`: some trial has such a one) and,
+    unless one of those tools is a shell itself, in shell commands (`in_commands`).
+    """
+
+    record: Treatment
+    servers: frozenset[str] = frozenset()
+    pattern: re.Pattern[str] | None = None
+    named: bool = False
+    in_commands: bool = False
+    _counted: dict[int, tuple[Trial, tuple[int, int] | None]] = field(
+        default_factory=dict, repr=False
+    )
+
+    @property
+    def is_tool(self) -> bool:
+        """Whether the treatment is something that a trial can call."""
+        return bool(self.servers) or self.pattern is not None
+
+    def has(self, row: ToolCalls) -> bool:
+        """Tell whether calls of a tool are calls of the treatment."""
+        if self.pattern is not None:
+            return matches(self.pattern, row.name) or matches(self.pattern, row.server)
+        return row.server is not None and spelled(row.server) in self.servers
+
+    def calls(self, trial: Trial) -> tuple[int, int] | None:
+        """Count the calls of the treated tool, and the failed ones; None where nothing tells."""
+        # Every part of the report asks for it. The trial is kept too, so that its id stays its own.
+        known = self._counted.get(id(trial))
+        if known is None:
+            known = self._counted[id(trial)] = (trial, self._count(trial))
+        return known[1]
+
+    def _count(self, trial: Trial) -> tuple[int, int] | None:
+        tools = trial.trace.tools
+        if not self.is_tool or tools.calls is None:
+            return None
+        counts = [(row.count, row.errors) for row in tools.calls if self.has(row)]
+        if self.pattern is not None and self.in_commands:
+            wanted = self.pattern.pattern
+            rows = [row for row in tools.mentions or () if row.pattern == wanted]
+            if not rows and not self.named:
+                return None
+            counts += [(row.count, row.errors) for row in rows]
+        return sum(count for count, _ in counts), sum(errors for _, errors in counts)
+
+    def status(self, trial: Trial) -> ToolStatus | None:
+        """Tell whether a trial had the tool; None where nothing tells.
+
+        A call that succeeded is the best evidence; one of several servers is enough.
+        """
+        counted = self.calls(trial)
+        if counted is not None and counted[0] > counted[1]:
+            return "connected"
+        rows = [row for row in trial.trace.tools.mcp_servers or () if self._is_server(row.name)]
+        if rows:
+            return _status_of({row.status for row in rows})
+        if self.pattern is not None:
+            return self._status_by_name(trial)
+        known = self.is_tool and trial.trace.tools.mcp_servers is not None
+        return "absent" if known and not self.configured(trial) else None
+
+    def configured(self, trial: Trial) -> bool:
+        """Tell whether the configuration of a trial gives it the tool's server."""
+        return any(map(self._is_server, configured_servers(trial)))
+
+    def _is_server(self, name: str) -> bool:
+        if self.pattern is not None:
+            return matches(self.pattern, name)
+        return spelled(name) in self.servers
+
+    def _status_by_name(self, trial: Trial) -> ToolStatus | None:
+        available = trial.trace.tools.available
+        if self.pattern is None or available is None or not self.named:
+            return None  # a program that is merely installed leaves no mark
+        return "connected" if any(matches(self.pattern, name) for name in available) else "absent"
+
+
+def matches(pattern: re.Pattern[str], name: str | None) -> bool:
+    """Tell whether a pattern is found in a name; long ones are searched at their beginning."""
+    return name is not None and pattern.search(name[:_SEARCHED]) is not None
+
+
+def spelled(server: str) -> str:
+    """Spell the name of an MCP server as the names of its tools do."""
+    return _MARKS.sub("_", server)
+
+
+def configured_servers(trial: Trial) -> set[str]:
+    """Name the MCP servers that a trial's configuration gives it, whatever was seen later."""
+    given = trial.trace.agent_config.agent.mcp_servers or ()
+    names = {row.get("name") if isinstance(row, dict) else row for row in given}
+    for server in trial.trace.tools.mcp_servers or ():
+        if server.status != "disabled" and not all(map(_SEEN_ONLY.search, server.configured_in)):
+            names.add(server.name)
+    return {name for name in names if isinstance(name, str)}
+
+
+def seen_servers(trial: Trial) -> set[str]:
+    """Name the MCP servers that a trial was seen to have, configured or not."""
+    servers = trial.trace.tools.mcp_servers or ()
+    return {server.name for server in servers if server.status != "disabled"}
+
+
+def _status_of(told: set[str | None]) -> ToolStatus | None:
+    if "connected" in told:
+        return "connected"
+    if told == {"disabled"}:
+        return "absent"
+    return "not_connected" if told - {None, "disabled"} else None
+
+
+def find_treatment(baseline: Side, treatment: Side, wanted: str | None) -> Treated:
+    """Find what the treatment is: what is wanted (`mcp:NAME`, `tool:REGEX`, ...), else a guess.
+
+    Raises ValueError for anything else, saying what is allowed, and for a pattern that cannot
+    be used.
+    """
+    if wanted is None:
+        return _guess(baseline, treatment)
+    kind, _, name = wanted.partition(":")
+    if kind == "mcp" and name:
+        return _of_servers({name}, baseline, treatment, guessed=False)
+    if kind == "tool" and name:
+        return _of_pattern(name, baseline, treatment)
+    for part in _LABELLED:
+        if wanted == part:
+            found = find_difference(part, baseline, treatment)
+            return Treated(record=_of_label(part, found, guessed=False))
+    if wanted == "config":
+        return Treated(record=_of_config(baseline, treatment, guessed=False))
+    raise ValueError(f"the treatment {one_line(wanted, _SHOWN)!r} is none of {ALLOWED}")
+
+
+def _guess(baseline: Side, treatment: Side) -> Treated:
+    """Guess what is meant to differ; what is configured goes before what was merely seen."""
+    for names_of in (configured_servers, seen_servers):
+        added = _added(names_of, baseline, treatment)
+        if added:
+            return _of_servers(added, baseline, treatment, guessed=True)
+    for part in _LABELLED:
+        found = find_difference(part, baseline, treatment)
+        if found.fields:
+            return Treated(record=_of_label(part, found, guessed=True))
+    return Treated(record=_of_config(baseline, treatment, guessed=True))
+
+
+def _added(names_of: Callable[[Trial], set[str]], before: Side, after: Side) -> set[str]:
+    """Name the servers that nearly all trials of one arm have, and hardly one of the other."""
+    few, many = _counted(names_of, before), _counted(names_of, after)
+    most = (1 - _NEARLY_ALL) * len(before.trials)
+    least = _NEARLY_ALL * len(after.trials)
+    return {name for name, count in many.items() if count >= least and few[name] <= most}
+
+
+def _counted(names_of: Callable[[Trial], set[str]], side: Side) -> Counter[str]:
+    return Counter(name for trial in side.trials for name in names_of(trial))
+
+
+def _of_servers(names: set[str], baseline: Side, treatment: Side, *, guessed: bool) -> Treated:
+    shown = ", ".join(f'"{one_line(name, _SHOWN)}"' for name in sorted(names))
+    wanted = frozenset(map(spelled, names))
+    have = [
+        sum(not wanted.isdisjoint(map(spelled, seen_servers(trial) | configured_servers(trial)))
+            for trial in side.trials)
+        for side in (treatment, baseline)
+    ]  # fmt: skip
+    text = f"The MCP server{'s' * (len(names) > 1)} {shown}: in {have[0]} of"
+    text += f" {len(treatment.trials)} treatment trials, in {have[1]} of {len(baseline.trials)}"
+    text += " baseline trials."
+    name = one_line(next(iter(names)), _SHOWN) if len(names) == 1 else None
+    record = Treatment(kind="mcp", name=name, guessed=guessed, statement=_said(text, guessed))
+    return Treated(record=record, servers=wanted)
+
+
+def _of_pattern(pattern: str, baseline: Side, treatment: Side) -> Treated:
+    check_pattern(pattern)
+    search = re.compile(pattern)
+    trials = [*baseline.trials, *treatment.trials]
+    names = {name for trial in trials for name in trial.trace.tools.available or ()}
+    kinds = set()
+    for row in (row for trial in trials for row in trial.trace.tools.calls or ()):
+        if matches(search, row.name) or matches(search, row.server):
+            kinds.add(row.kind)
+    shown = one_line(pattern, _SHOWN)
+    text = f'The tools whose name matches "{shown}"'
+    in_commands = "shell" not in kinds
+    if in_commands:
+        text += ", and the shell commands in which it is found"
+    return Treated(
+        record=Treatment(kind="tool", name=pattern, guessed=False, statement=f"{text}."),
+        pattern=search,
+        named=bool(kinds) or any(matches(search, name) for name in names),
+        in_commands=in_commands,
+    )
+
+
+def _of_label(part: Literal["model", "agent"], found: Difference, *, guessed: bool) -> Treatment:
+    before, after = found.baseline or "several", found.treatment or "several"
+    if not found.fields:
+        text = f"The {part}, in which the arms do not differ."
+    elif before == after:
+        text = f"The {part}, in which the arms differ ({shown_fields(found.fields)})."
+    else:
+        text = f"The {part}: {before} in the baseline, {after} in the treatment."
+    return Treatment(
+        kind=part, name=found.treatment, guessed=guessed, statement=_said(text, guessed)
+    )
+
+
+def _of_config(baseline: Side, treatment: Side, *, guessed: bool) -> Treatment:
+    found = find_difference("config", baseline, treatment)
+    text = "Nothing: the arms have the same configuration."
+    if found.fields:
+        text = _said(f"The configuration: {shown_fields(found.fields)}.", guessed)
+    gone = _added(configured_servers, treatment, baseline)
+    if gone:
+        names = ", ".join(f'"{one_line(name, _SHOWN)}"' for name in sorted(gone))
+        text += f" Only the baseline has the MCP server {names}: are the arms the wrong way round?"
+    return Treatment(kind="config", name=None, guessed=guessed, statement=text)
+
+
+def _said(text: str, guessed: bool) -> str:
+    return f"{text} Guessed from what differs." if guessed else text
