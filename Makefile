@@ -1,5 +1,5 @@
 # Everything a checkout needs: Python 3.11 or newer, git and make.
-#   make demo    build the environment, aggregate two sample jobs, look at the traces
+#   make demo    build the environment, aggregate two sample jobs, compare them, write the report
 #   make test    run the tests
 #   make check   lint and type-check
 .DEFAULT_GOAL := demo

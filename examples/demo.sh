@@ -1,5 +1,5 @@
 #!/bin/sh
-# The tour behind `make demo`: two sample jobs become traces, then questions.
+# The tour behind `make demo`: two sample jobs become traces, then a comparison.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -22,7 +22,9 @@ else
   run evaltrace show "$codesearch"
 fi
 
-run evaltrace show "$codesearch" crawler-off-by-one__zEcBrJp
-run evaltrace validate "$baseline" "$codesearch"
+run evaltrace compare "$baseline" "$codesearch" \
+  -o - -o artifacts/comparison.html -o artifacts/comparison.md -o artifacts/comparison.json
+run evaltrace validate "$baseline" "$codesearch" artifacts/comparison.json
 
 printf '\nThe traces are in\n  %s\n  %s\n' "$PWD/$baseline" "$PWD/$codesearch"
+printf 'The report: open\n  %s\n' "$PWD/artifacts/comparison.html"

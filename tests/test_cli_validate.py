@@ -8,8 +8,10 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from comparisons import sample_comparison
 from evaltrace.cli import main
 from evaltrace.files import write_traces
+from evaltrace.reports.machine import render_json
 from evaltrace.trace import Input, Tool, Trace
 from traces import distinct_trace, minimal_trace
 
@@ -156,6 +158,7 @@ def test_json_has_every_error_as_an_object(tmp_path: Path) -> None:
         "valid": False,
         "files": 2,
         "traces": 1,
+        "comparisons": 0,
         "error_count": 2,
         "errors": [
             {"file": str(bad), "place": None, "path": "$.traces[0].status"},
@@ -181,6 +184,19 @@ def test_hostile_text_in_a_message_cannot_drive_the_terminal(tmp_path: Path) -> 
     output = run("validate", saved(tmp_path, content)).stdout
     assert "\x1b" not in output
     assert output.count("\n") == 1
+
+
+def test_a_comparison_is_recognised_and_checked(tmp_path: Path) -> None:
+    text = render_json(sample_comparison())
+    file = saved(tmp_path, text.encode(), "comparison.json")
+    result = run("validate", file)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "0 errors in 1 comparison of 1 file\n"
+    broken = saved(tmp_path, text.replace('"grade": "note"', '"grade": "hint"').encode(), "b.json")
+    both = run("validate", broken, saved(tmp_path, file_of_traces(minimal_trace())))
+    assert both.exit_code == 1
+    assert both.stdout.startswith(f"{broken}: $.audit[3].grade: found 'hint', expected ")
+    assert both.stderr == "2 errors in 1 trace and 1 comparison of 2 files\n"
 
 
 def test_validate_needs_a_file() -> None:

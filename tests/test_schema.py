@@ -21,13 +21,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
+from comparisons import hostile_comparison, poor_comparison, sample_comparison, three_arms
 from evaltrace import schema
 from evaltrace import trace as tr
+from evaltrace.comparison import COMPARISON_VERSION, Comparison
 from evaltrace.errors import Problem, UnknownName
+from evaltrace.reports.machine import render_json
 from traces import distinct_trace, minimal_trace
 
 ROOT = Path(__file__).parents[1]
 TRACE, TRACES = schema.read_schema("trace"), schema.read_schema("traces")
+COMPARISON = schema.read_schema("comparison")
 DISTINCT, MINIMAL = msgspec.to_builtins(distinct_trace()), msgspec.to_builtins(minimal_trace())
 
 
@@ -53,12 +57,22 @@ def _records(kind: inspect.Type, found: dict[str, Any]) -> dict[str, Any]:
 
 RECORDS = _records(inspect.type_info(tr.Trace), {})
 FILE_RECORDS = {cls.__name__: inspect.type_info(cls) for cls in (tr.Input, tr.Tool)}
+FOREIGN = {"Problem", "Tool"}  # records of a comparison that the other schemas define
+COMPARISON_RECORDS = {
+    name: kind
+    for name, kind in _records(inspect.type_info(Comparison), {}).items()
+    if name not in FOREIGN
+}
 
 
 def _schema_of(name: str) -> Any:
     if name == "Trace":
         return TRACE
     return {**TRACE["$defs"], **TRACES["$defs"]}[name]
+
+
+def _comparison_schema_of(name: str) -> Any:
+    return COMPARISON if name == "Comparison" else COMPARISON["$defs"][name]
 
 
 def _shape_of_type(kind: inspect.Type) -> frozenset[Any]:
@@ -92,7 +106,8 @@ def _shape_of_schema(node: Any) -> frozenset[Any]:
     if isinstance(node, bool) or not {"$ref", "anyOf", "enum", "const", "type"} & node.keys():
         return frozenset({"any"})
     if "$ref" in node:
-        name = "Trace" if node["$ref"] == TRACE["$id"] else node["$ref"].rpartition("/")[2]
+        whole = {TRACE["$id"]: "Trace", "#": "Comparison"}
+        name = whole.get(node["$ref"]) or node["$ref"].rpartition("/")[2]
         return frozenset({("record", name)})
     if "anyOf" in node:
         return frozenset().union(*map(_shape_of_schema, node["anyOf"]))
@@ -111,9 +126,16 @@ def _shape_of_schema(node: Any) -> frozenset[Any]:
 
 @pytest.mark.parametrize("name", [*RECORDS, *FILE_RECORDS])
 def test_schema_and_type_agree_key_by_key(name: str) -> None:
-    kind = {**RECORDS, **FILE_RECORDS}[name]
+    _assert_agree(_schema_of(name), {**RECORDS, **FILE_RECORDS}[name])
+
+
+@pytest.mark.parametrize("name", COMPARISON_RECORDS)
+def test_schema_and_type_of_a_comparison_agree_key_by_key(name: str) -> None:
+    _assert_agree(_comparison_schema_of(name), COMPARISON_RECORDS[name])
+
+
+def _assert_agree(node: Any, kind: Any) -> None:
     fields = {field.encode_name: field for field in kind.fields}
-    node = _schema_of(name)
     assert list(node["properties"]) == list(fields)
     assert {key: _shape_of_schema(value) for key, value in node["properties"].items()} == {
         key: _shape_of_type(field.type) for key, field in fields.items()
@@ -131,16 +153,23 @@ def test_every_definition_is_a_type_and_every_type_is_defined_once() -> None:
     assert set(TRACES["$defs"]) == set(FILE_RECORDS)
     assert "Problem" in RECORDS  # it travels in traces, and beside them
     assert inspect.type_info(Problem) == RECORDS["Problem"]
+    assert set(COMPARISON["$defs"]) == set(COMPARISON_RECORDS) - {"Comparison"}
 
 
 def test_only_events_leave_absent_fields_out() -> None:
     assert [name for name in RECORDS if len(_schema_of(name)["required"]) < 3] == ["Event"]
 
 
-@pytest.mark.parametrize("document", [TRACE, TRACES], ids=["trace", "traces"])
-def test_version_and_identifier_name_the_current_version(document: dict[str, Any]) -> None:
-    assert document["properties"]["schema_version"]["const"] == tr.SCHEMA_VERSION
-    assert document["$id"].endswith(f"/{tr.SCHEMA_VERSION}.json")
+@pytest.mark.parametrize(
+    ("document", "version"),
+    [(TRACE, tr.SCHEMA_VERSION), (TRACES, tr.SCHEMA_VERSION), (COMPARISON, COMPARISON_VERSION)],
+    ids=["trace", "traces", "comparison"],
+)
+def test_version_and_identifier_name_the_current_version(
+    document: dict[str, Any], version: str
+) -> None:
+    assert document["properties"]["schema_version"]["const"] == version
+    assert document["$id"].endswith(f"/{version}.json")
 
 
 def _nodes(value: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -180,7 +209,8 @@ def test_schemas_obey_the_meta_schema(name: str) -> None:
     document = schema.read_schema(name)
     jsonschema.Draft202012Validator.check_schema(document)
     jsonschema_rs.Draft202012Validator(
-        document, registry=jsonschema_rs.Registry([(TRACE["$id"], TRACE)])
+        document,
+        registry=jsonschema_rs.Registry([(other["$id"], other) for other in (TRACE, TRACES)]),
     )
     assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
@@ -190,7 +220,8 @@ def test_counts_are_never_negative(name: str) -> None:
     nodes = dict(_nodes(schema.read_schema(name)))
     counts = [place for place, node in nodes.items() if "integer" in _shape_of_schema(node)]
     bounds = {place: nodes[place].get("minimum") for place in counts}
-    numbered_from_one = {"/attempt", "/Evidence/line"} & set(bounds)
+    numbered = {"/attempt", "/Evidence/line", "/Divergence/step", "/PassAtK/k"}
+    numbered_from_one = numbered & set(bounds)
     assert {place for place, bound in bounds.items() if bound != 0} == numbered_from_one
     assert all(bounds[place] == 1 for place in numbered_from_one)
 
@@ -257,6 +288,43 @@ def test_a_file_of_traces_is_held_against_both_schemas() -> None:
     broken = _file(traces=[MINIMAL, {**MINIMAL, "task_id": None}])
     assert not schema.is_valid(broken, "traces")
     assert [v.path for v in schema.violations(broken, "traces")] == ["$.traces[1].task_id"]
+
+
+# Comparisons.
+
+
+@pytest.mark.parametrize(
+    "comparison",
+    [sample_comparison(), poor_comparison(), hostile_comparison(), three_arms()],
+    ids=["sample", "poor", "hostile", "three arms"],
+)
+def test_comparisons_are_valid(comparison: Comparison) -> None:
+    document = json.loads(render_json(comparison))
+    assert schema.violations(document, "comparison") == []
+    assert schema.is_valid(document, "comparison")
+
+
+def test_every_record_of_a_comparison_is_closed() -> None:
+    document = json.loads(render_json(three_arms()))
+    assert len(_objects(document)) > 500
+    for path in ("verdict", "reward.difference", "flips.gained.0.baseline", "further.0.power"):
+        spoiled = copy.deepcopy(document)
+        place: Any = spoiled
+        for step in path.split("."):
+            place = place[int(step) if step.isdigit() else step]
+        first = next(iter(place))
+        del place[first]
+        place["surplus"] = 1
+        found = {v.message for v in schema.violations(spoiled, "comparison")}
+        assert found == {f"'{first}' is missing", "unknown key"}
+
+
+def _objects(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return [found for item in value for found in _objects(item)]
+    if isinstance(value, dict):
+        return [value, *(found for item in value.values() for found in _objects(item))]
+    return []
 
 
 # Verdicts.

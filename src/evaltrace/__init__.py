@@ -13,14 +13,23 @@ from evaltrace.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from evaltrace.aggregate import Record, aggregate_jobs, read_records
+    from evaltrace.compare import compare_paths, compare_traces
+    from evaltrace.compare.options import CompareOptions
+    from evaltrace.comparison import Comparison
     from evaltrace.errors import EvaltraceError, Problem
     from evaltrace.files import read_traces
     from evaltrace.plan import Options, Plan, plan_aggregation
+    from evaltrace.reports.machine import render_json
+    from evaltrace.reports.markdown import render_markdown
+    from evaltrace.reports.terminal import render_comparison
+    from evaltrace.reports.webpage import render_webpage
     from evaltrace.schema import is_valid, read_schema, violations
     from evaltrace.summary import Summary
     from evaltrace.trace import Event, Trace
 
 _PLACES = {
+    "CompareOptions": "compare.options",
+    "Comparison": "comparison",
     "EvaltraceError": "errors",
     "Event": "trace",
     "Options": "plan",
@@ -30,15 +39,23 @@ _PLACES = {
     "Summary": "summary",
     "Trace": "trace",
     "aggregate_jobs": "aggregate",
+    "compare_paths": "compare",
+    "compare_traces": "compare",
     "is_valid": "schema",
     "plan_aggregation": "plan",
     "read_records": "aggregate",
     "read_schema": "schema",
     "read_traces": "files",
+    "render_comparison": "reports.terminal",
+    "render_json": "reports.machine",
+    "render_markdown": "reports.markdown",
+    "render_webpage": "reports.webpage",
     "violations": "schema",
 }
 
 __all__ = [
+    "CompareOptions",
+    "Comparison",
     "EvaltraceError",
     "Event",
     "Options",
@@ -48,11 +65,17 @@ __all__ = [
     "Summary",
     "Trace",
     "aggregate_jobs",
+    "compare_paths",
+    "compare_traces",
     "is_valid",
     "plan_aggregation",
     "read_records",
     "read_schema",
     "read_traces",
+    "render_comparison",
+    "render_json",
+    "render_markdown",
+    "render_webpage",
     "violations",
 ]
 

@@ -21,9 +21,12 @@ _COMMANDS = {
         "Assemble the trials of job directories into traces.",
     ),
     "show": ("evaltrace.cli.show:show", "Show the traces of a file, or one of them in full."),
+    "compare": ("evaltrace.cli.compare:compare", "Compare a baseline with a treatment."),
+    "audit": ("evaltrace.cli.audit:audit", "Say in what two arms differ besides the treatment."),
+    "power": ("evaltrace.cli.power:power", "Say what a design can show, and what would do."),
     "validate": (
         "evaltrace.cli.validate:validate",
-        "Check files of traces against the schemas.",
+        "Check files of traces and comparisons against the schemas.",
     ),
     "failures": (
         "evaltrace.cli.failures:failures",
@@ -102,11 +105,11 @@ def _discard_output() -> None:
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def main() -> None:
-    """Turn agent benchmark job directories into validated traces, and look at them.
+    """Turn agent benchmark job directories into validated traces, and compare them.
 
     \b
     Example:
       evaltrace aggregate jobs/2026-02-03__12-00-00 -o traces.json
       evaltrace show traces.json
-      evaltrace validate traces.json
+      evaltrace compare jobs/baseline jobs/with-mcp -o report.html
     """

@@ -1,4 +1,4 @@
-"""`evaltrace validate`: files of traces against the schemas."""
+"""`evaltrace validate`: files of traces, and comparisons, against the schemas."""
 
 from __future__ import annotations
 
@@ -47,9 +47,10 @@ class Fault(TypedDict):
 def validate(files: tuple[Path, ...], form: str) -> None:
     """Check each FILE against the schemas; exit 1 when one has an error.
 
-    FILE is a file of traces, JSONL of traces, an array of traces, or one trace; - is
-    standard input. Each error is a line `FILE: PATH: message`, with `line N` before
-    PATH in JSONL; at most 100 are looked for in one trace.
+    FILE is a file of traces, JSONL of traces, an array of traces, one trace, or a
+    comparison as `evaltrace compare` writes it; - is standard input. Each error is a
+    line `FILE: PATH: message`, with `line N` before PATH in JSONL; at most 100 are
+    looked for in one trace or comparison.
 
     \b
     Example:
@@ -69,7 +70,12 @@ def validate(files: tuple[Path, ...], form: str) -> None:
                 click.echo(_line(fault))
         if form == "text":
             _say_more(checked.errors - before - _IN_TEXT, file)
-    counts = {"files": len(files), "traces": checked.traces, "error_count": checked.errors}
+    counts = {
+        "files": len(files),
+        "traces": checked.traces,
+        "comparisons": checked.comparisons,
+        "error_count": checked.errors,
+    }
     if form == "json":
         _print_json({"valid": checked.errors == 0, **counts, "errors": faults})
     click.echo(_counts(**counts), err=True)
@@ -84,12 +90,12 @@ def _say_more(number: int, file: Path) -> None:
         click.echo(f"... {counted(number, 'more error')} in {line_of(str(file))}")
 
 
-def _counts(files: int, traces: int, error_count: int) -> str:
+def _counts(files: int, traces: int, comparisons: int, error_count: int) -> str:
     from evaltrace.reports.quantities import counted
 
-    return (
-        f"{counted(error_count, 'error')} in {counted(traces, 'trace')} of {counted(files, 'file')}"
-    )
+    seen = [counted(traces, "trace")] if traces or not comparisons else []
+    seen += [counted(comparisons, "comparison")] if comparisons else []
+    return f"{counted(error_count, 'error')} in {' and '.join(seen)} of {counted(files, 'file')}"
 
 
 class Check:
@@ -97,6 +103,7 @@ class Check:
 
     def __init__(self) -> None:
         self.traces = 0
+        self.comparisons = 0
         self.errors = 0
 
     def faults(self, file: Path) -> Iterator[Fault]:
@@ -111,16 +118,22 @@ class Check:
 
         places: dict[str, str] = {}
         try:
-            for place, kind, document in read_documents(file):
+            for place, form, document in read_documents(file):
+                kind = "comparison" if _is_comparison(document) else form
                 if kind == "malformed":
                     yield place, None, document
                     continue
                 self.traces += kind == "trace"
+                self.comparisons += kind == "comparison"
                 yield from ((place, path, text) for path, text in _violations(document, kind))
                 if kind == "trace":
                     yield from _twice(document, place, places)
         except UnreadablePath as error:
             yield None, None, error.what
+
+
+def _is_comparison(document: Any) -> bool:
+    return isinstance(document, dict) and document.keys() >= {"verdict", "denominators", "pairs"}
 
 
 def _located(place: str | None, path: str | None) -> tuple[str | None, str | None]:

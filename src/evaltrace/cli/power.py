@@ -1,0 +1,61 @@
+"""`evaltrace power`: what a design can show, and how many tasks would do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from evaltrace.cli.comparing import (
+    NARROWEST,
+    Arm,
+    arms_argument,
+    reading_options,
+    statistics_options,
+    to_options,
+    width_of_terminal,
+)
+
+
+@click.command()
+@arms_argument("BASELINE [TREATMENT]")
+@reading_options
+@statistics_options
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="json gives the numbers.",
+)
+@click.option(
+    "--width",
+    type=click.IntRange(min=NARROWEST),
+    show_default="those of the terminal, 80 when piped",
+    help="Columns of the table.",
+)
+def power(arms: list[Arm], form: str, width: int | None, **chosen: Any) -> None:
+    """Say what BASELINE alone, or with TREATMENT, can show: before and after running it.
+
+    Each is a job directory, a folder of jobs, or a file of traces (- is standard input).
+    With BASELINE alone the noise of a treatment like it is assumed, and said. It gives
+    the smallest difference that is seen in 80 % of runs, and the tasks and attempts
+    needed for 5 and 10 points. With both it is the part of that name of `evaltrace compare`.
+
+    \b
+    Example:
+      evaltrace power jobs/baseline
+      evaltrace power jobs/baseline jobs/with-mcp --format json | jq .needs
+    """
+    from evaltrace.compare import plan_paths
+    from evaltrace.reports.machine import render_json
+    from evaltrace.reports.terminal import render_power
+
+    if len(arms) > 2:
+        raise click.UsageError("Name BASELINE, or BASELINE and TREATMENT.")
+    found = plan_paths(arms, to_options(**chosen))
+    if form == "json":
+        click.echo(render_json(found), nl=False)
+    else:
+        click.echo(render_power(found, width or width_of_terminal()), nl=False)

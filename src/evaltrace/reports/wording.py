@@ -1,0 +1,296 @@
+"""Figures and findings of a comparison as words: every report writes them the same way.
+
+Absent is "not known". Differences of metrics within 0 and 1 are in points (percentage
+points), money in dollars, durations in seconds and minutes. Text from traces is not escaped
+here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeGuard
+
+from evaltrace.comparison import (
+    Analysis,
+    ArmValue,
+    Comparison,
+    Finding,
+    Grade,
+    Interval,
+    Metric,
+    Quantity,
+    Verdict,
+)
+from evaltrace.reports.quantities import compact, counted, dollars, grouped, plain, span
+
+NOT_KNOWN = "not known"
+NO_WINNER = "~"
+"""What stands in the place of a winner where none is shown."""
+
+FINDINGS: dict[Finding, str] = {
+    "better": "better",
+    "leaning_better": "leaning better",
+    "no_difference_shown": f"{NO_WINNER} no difference shown",
+    "leaning_worse": "leaning worse",
+    "worse": "worse",
+}
+GRADES: dict[Grade, str] = {"blocker": "blocker", "warning": "warning", "note": "note"}
+"""Grades of the audit, from the one that forbids the conclusion downwards."""
+
+ANALYSES = {
+    "valid_only": "valid only",
+    "as_run": "as run",
+    "missing_as_fail": "missing as fail",
+    "worst_case": "worst case",
+    "best_case": "best case",
+}
+RATE = Metric(name="rate", field="rate", kind="binary", better="higher", pass_threshold=1.0)
+"""A share of tasks, written like a metric that is 0 or 1."""
+
+_USD = ("usd", "$", "US dollars", "dollars")
+_SECONDS = ("seconds", "s")
+
+
+# Findings.
+
+
+def finding_words(finding: Finding | None) -> str:
+    """Say what may be said; None is what cannot be told, for want of pairs or of bounds."""
+    return "cannot be told" if finding is None else FINDINGS[finding]
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """Say what may be said with what forbids or weakens it: `better, but 1 blocker: see audit`."""
+    words = finding_words(verdict.finding)
+    if verdict.blockers:
+        words += f", but {counted(verdict.blockers, 'blocker')}: see audit"
+    if verdict.robust is False:
+        words += ", and it depends on how missing rewards are counted"
+    return words
+
+
+def analysis_words(analysis: Analysis) -> str:
+    """Name a way to count what is missing."""
+    return ANALYSES[analysis.name] + (" (primary)" if analysis.primary else "")
+
+
+def cause_words(cause: str) -> str:
+    """Write a cause of errors as words: `sandbox_failed` is `sandbox`."""
+    return cause.removesuffix("_failed").replace("_", " ")
+
+
+def graded_counts(grades: dict[Grade, int]) -> str:
+    """Count the items of the audit: `1 blocker, 2 warnings, no notes`."""
+    return ", ".join(
+        counted(grades[grade], word) if grades.get(grade) else f"no {word}s"
+        for grade, word in GRADES.items()
+    )
+
+
+# The metric.
+
+
+def in_points(metric: Metric) -> bool:
+    """Tell whether differences of the metric are percentage points."""
+    return metric.kind != "number"
+
+
+def level(value: float | None, metric: Metric) -> str:
+    """Write a mean of the metric: `54.7 %` where it is a rate, `0.547`, `$1.20`."""
+    if not _known(value):
+        return NOT_KNOWN
+    if metric.kind == "binary":
+        return f"{100 * value:.1f} %"
+    return f"{value:.3f}" if metric.kind == "fraction" else amount(value, metric.unit)
+
+
+def level_interval(found: ArmValue | Interval, metric: Metric) -> str:
+    """Write a mean with its interval: `54.7 % (38.9 to 68.2)`."""
+    value = found.mean if isinstance(found, ArmValue) else found.estimate
+    ends = [
+        level(end, metric).removesuffix(" %") if _known(end) else None
+        for end in (found.low, found.high)
+    ]
+    return level(value, metric) + (_between(ends) if _known(value) else "")
+
+
+def signed(value: float | None, metric: Metric) -> str:
+    """Write a difference without its unit: `+20.7`, `-3.1`, `+$0.31`."""
+    if not _known(value):
+        return NOT_KNOWN
+    if in_points(metric):
+        return _signed_number(100 * value)
+    sign = "-" if value < 0 else "+" if value > 0 else ""
+    return sign + amount(abs(value), metric.unit)
+
+
+def difference(value: float | None, metric: Metric) -> str:
+    """Write a difference of the metric: `+20.7 points`."""
+    unit = " points" if in_points(metric) and _known(value) else ""
+    return signed(value, metric) + unit
+
+
+def plain_value(value: float | None) -> str:
+    """Write the value of one trial: `1`, `0.75`."""
+    return plain(value, NOT_KNOWN) if _known(value) else NOT_KNOWN
+
+
+def size(value: float | None, metric: Metric) -> str:
+    """Write the size of a difference, whatever its direction: `21.0 points`."""
+    return difference(None if value is None else abs(value), metric).removeprefix("+")
+
+
+def difference_interval(found: Interval | None, metric: Metric) -> str:
+    """Write a difference with its interval: `+20.7 points (+3.7 to +34.6)`."""
+    if found is None or not _known(found.estimate):
+        return NOT_KNOWN
+    ends = [signed(end, metric) if _known(end) else None for end in (found.low, found.high)]
+    return difference(found.estimate, metric) + _between(ends)
+
+
+# Ratios and amounts.
+
+
+def times(value: float | None) -> str:
+    """Write a ratio: `1.38x`."""
+    if not _known(value):
+        return NOT_KNOWN
+    return f"{_ratio(value)}x"
+
+
+def ratio_interval(found: Interval | None) -> str:
+    """Write a ratio with its interval: `1.38x (1.29 to 1.46)`."""
+    if found is None or not _known(found.estimate):
+        return NOT_KNOWN
+    ends = [_ratio(end) if _known(end) else None for end in (found.low, found.high)]
+    return times(found.estimate) + _between(ends)
+
+
+def amount(value: float | None, unit: str | None) -> str:
+    """Write a quantity by its unit: `$0.47`, `5m 11s`, `412.0k`, `22.4`."""
+    if not _known(value):
+        return NOT_KNOWN
+    if unit in _USD:
+        return dollars(value)
+    if unit in _SECONDS:
+        return span(value)
+    if unit in ("tokens", "characters"):
+        return compact(value)
+    return plain(value) if abs(value) < 1000 else grouped(value)
+
+
+def signed_amount(value: float | None, unit: str | None) -> str:
+    """Write a difference of a quantity: `+243.0k`, `-$0.02`."""
+    if not _known(value):
+        return NOT_KNOWN
+    text = amount(abs(value), unit)
+    return text if text == "0" else ("-" if value < 0 else "+" if value > 0 else "") + text
+
+
+def known_of(quantity: Quantity) -> str:
+    """Say in how many pairs a quantity is known: `25 of 25 pairs`."""
+    return f"{quantity.known_pairs:,} of {counted(quantity.pairs, 'pair')}"
+
+
+# Tests, shares and counts.
+
+
+def p_value(p: float | None, name: str = "p") -> str:
+    """Write a p value: `p = 0.018`, `p < 0.001`."""
+    text = p_only(p)
+    return f"{name} {text}" if not _known(p) or p < 0.001 else f"{name} = {text}"
+
+
+def p_only(p: float | None, absent: str = NOT_KNOWN) -> str:
+    """Write a p value for a column of them: `0.018`, `< 0.001`."""
+    if not _known(p):
+        return absent
+    if p < 0.001:
+        return "< 0.001"
+    return "1" if p >= 0.9995 else f"{p:.3f}"
+
+
+def share(value: float | None) -> str:
+    """Write a share of 1 in percent: `58 %`."""
+    if not _known(value):
+        return NOT_KNOWN
+    if 0 < value < 0.01 or 0.99 < value < 1:
+        return f"{100 * value:.1f} %"
+    return f"{100 * value:.0f} %"
+
+
+def percent(confidence: float) -> str:
+    """Write the confidence of an interval: `95 %`, `97.5 %`."""
+    return f"{100 * confidence:.4g} %"
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """Write a mean of counts: `3`, `2.9`."""
+    if not _known(value):
+        return NOT_KNOWN
+    return f"{value:,.{digits}f}".removesuffix("." + digits * "0")
+
+
+def count(value: int | None) -> str:
+    """Write a count: `1,234`."""
+    return grouped(value, NOT_KNOWN)
+
+
+def count_of(part: int | None, whole: int | None) -> str:
+    """Write a count with what it is a part of: `70 of 73`."""
+    return f"{count(part)} of {count(whole)}"
+
+
+def passed(number_passed: int, attempts: int) -> str:
+    """Write the outcome of a task in an arm: `2/3`."""
+    return f"{number_passed}/{attempts}"
+
+
+def design(comparison: Comparison) -> str:
+    """Say what the effect rests on: `25 tasks x 2 to 3 attempts`."""
+    attempts = comparison.pairs.attempts
+    sides = [side for side in (attempts.baseline, attempts.treatment) if side is not None]
+    tasks = counted(comparison.pairs.tasks, "task")
+    if not sides:
+        return tasks
+    fewest, most = min(side.fewest for side in sides), max(side.most for side in sides)
+    if fewest == most:
+        return f"{tasks} x {counted(most, 'attempt')}"
+    return f"{tasks} x {fewest:,} to {most:,} attempts"
+
+
+def short_digest(digest: str) -> str:
+    """Write the beginning of a digest, enough to tell two files apart: `sha256:4ec4e14e1b0c`."""
+    return digest[: len("sha256:") + 12]
+
+
+# Parts of a number.
+
+
+def _known(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
+
+
+def _signed_number(value: float) -> str:
+    """Keep a digit of what is not zero: an interval that ends at +0.03 excludes 0."""
+    text = f"{value:+.1f}"
+    if float(text) != 0:
+        return text
+    if abs(value) >= 0.005:
+        return f"{value:+.2f}"
+    return "0.0" if value == 0 else "+0.00" if value > 0 else "-0.00"
+
+
+def _ratio(value: float) -> str:
+    if abs(value) >= 100:
+        return grouped(value)
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _between(ends: list[str | None]) -> str:
+    low, high = ends
+    if low is None and high is None:
+        return " (no interval)"
+    if low is None:
+        return f" (at most {high})"
+    return f" (at least {low})" if high is None else f" ({low} to {high})"
