@@ -3,7 +3,7 @@
 #   make test    run the tests
 #   make check   lint and type-check
 .DEFAULT_GOAL := demo
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench coverage clean
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
   "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -26,7 +26,7 @@ demo: .venv/installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
 test: .venv/installed-dev
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: .venv/installed-dev
 	@$(BIN)/ruff check .
@@ -36,6 +36,10 @@ check: .venv/installed-dev
 bench: .venv/installed-dev
 	@$(BIN)/python benchmarks/memory.py
 	@$(BIN)/python benchmarks/growth.py
+	@$(BIN)/python benchmarks/comparing.py
+
+coverage: .venv/installed-dev
+	@$(BIN)/python benchmarks/coverage.py
 
 clean:
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -218,7 +218,9 @@ def test_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
     process, out = started(tmp_path)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
-    assert process.returncode == 130, said
+    # CPython ends by the signal itself where it met one while it ran code from a text, as
+    # dataclasses do; a shell says 130 for both.
+    assert process.returncode in (130, -signal.SIGINT), said
     assert "Traceback" not in said
     assert not list(out.parent.glob("*")) if out.parent.exists() else True
 

@@ -208,9 +208,14 @@ def test_a_trial_that_stands_twice_counts_once_and_is_a_problem() -> None:
 
 
 def test_arms_with_one_label_get_unlike_ones() -> None:
-    sides = _sides([_trace("sort", arm="run")], [_trace("sort", 2, arm="run")])
-    assert [side.label for side in sides] == ["run", "run-2"]
-    assert [side.sources[0].arm for side in sides] == ["run", "run-2"]
+    metric = find_metric("reward")
+    readings = [
+        (None, to_reading("same.json", [_trace("sort", arm="run")], metric, CompareOptions()))
+        for _ in range(2)
+    ]
+    sides = to_sides(readings, None, [])
+    assert [side.label for side in sides] == ["same", "same-2"]
+    assert [side.sources[0].arm for side in sides] == ["same", "same-2"]
 
 
 def test_a_file_of_labelled_traces_is_split_by_label_the_baseline_first() -> None:
@@ -251,12 +256,33 @@ def test_arms_can_be_split_by_a_field_and_the_baseline_named() -> None:
         ("model", "one value only"),
         (None, "one configuration"),
         ("agent_confg.model", "agent_config"),
+        ("task.nam", "no such field"),
         ("model=other", "no trial has this value"),
     ],
 )
 def test_one_arm_alone_cannot_be_compared(arm_by: str | None, error: str) -> None:
     with pytest.raises(EvaltraceError, match=error):
         _sides([_trace("sort")], options=CompareOptions(arm_by=arm_by))
+
+
+def test_arms_of_files_with_one_job_are_named_after_their_files() -> None:
+    readings = [
+        (
+            None,
+            to_reading(name, [_trace("sort", arm=None)], find_metric("reward"), CompareOptions()),
+        )
+        for name in ("before.json", "after.json")
+    ]
+    assert [side.label for side in to_sides(readings, None, [])] == ["before", "after"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "hint"),
+    [({"group_by": ("categry",)}, "category"), ({"cluster_by": "task.repo"}, "no such field")],
+)
+def test_a_field_that_traces_do_not_have_is_refused(choice: dict[str, Any], hint: str) -> None:
+    with pytest.raises(UnknownName, match=hint):
+        _paired([_trace("sort")], [_trace("sort")], **choice)
 
 
 def test_a_split_needs_a_single_path() -> None:

@@ -54,8 +54,8 @@ def power(arms: list[Arm], form: str, width: int | None, **chosen: Any) -> None:
 
     if len(arms) > 2:
         raise click.UsageError("Name BASELINE, or BASELINE and TREATMENT.")
-    found = plan_paths(arms, to_options(**chosen))
+    found, metric = plan_paths(arms, to_options(**chosen))
     if form == "json":
         click.echo(render_json(found), nl=False)
     else:
-        click.echo(render_power(found, width or width_of_terminal()), nl=False)
+        click.echo(render_power(found, width or width_of_terminal(), metric=metric), nl=False)

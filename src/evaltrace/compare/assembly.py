@@ -88,7 +88,7 @@ def audit_paths(
     return to_arms(baseline, treatment), items, gather_problems(problems, [baseline, treatment])
 
 
-def plan_paths(arms: Named, options: CompareOptions | None = None) -> Power:
+def plan_paths(arms: Named, options: CompareOptions | None = None) -> tuple[Power, Metric]:
     """Say what a design like this one can show: of one arm, or of two; raises as compare_paths."""
     options = options or CompareOptions()
     problems: list[Problem] = []
@@ -98,10 +98,10 @@ def plan_paths(arms: Named, options: CompareOptions | None = None) -> Power:
         [side] = to_sides([(label, reading), (None, reading)], None, problems)[:1]
         name_tasks([side], options)
         metric = to_metric(find_metric(options.metric), [side], options.pass_threshold)
-        return plan_power_from(side, metric, options)
+        return plan_power_from(side, metric, options), metric
     baseline, treatment, *_ = _read_sides(arms, options, problems)
     metric = to_metric(find_metric(options.metric), [baseline, treatment], options.pass_threshold)
-    return plan_power(pair_tasks(baseline, treatment, options), metric, options)
+    return plan_power(pair_tasks(baseline, treatment, options), metric, options), metric
 
 
 def _read_sides(arms: Named, options: CompareOptions, problems: list[Problem]) -> list[Side]:

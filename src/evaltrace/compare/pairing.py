@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from evaltrace.compare.options import CompareOptions
-from evaltrace.compare.reading.fields import GROUPS, text_at
+from evaltrace.compare.reading.fields import GROUPS, check_field, text_at
 from evaltrace.compare.sides import Pair, Pairing, Side, Trial
 from evaltrace.errors import ArmsUnclear, Problem, UnknownName, UnreadablePath
 from evaltrace.mentions import check_pattern
@@ -31,6 +31,8 @@ def name_tasks(sides: Sequence[Side], options: CompareOptions) -> list[Problem]:
     Raises ArmsUnclear for duplicates when they are refused, UnreadablePath or UnknownName for
     a task map that cannot be used.
     """
+    for field in (*options.group_by, *filter(None, [options.cluster_by])):
+        check_field(field)
     rename = read_task_map(options.task_map)
     problems: list[Problem] = []
     trials = [trial for side in sides for trial in side.trials]

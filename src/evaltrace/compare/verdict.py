@@ -89,8 +89,10 @@ def _cost(cost: Quantity) -> str:
 
 
 def _visible(metric: Metric, finding: Finding, effect: Effect) -> str:
-    if finding != "no_difference_shown" or effect.smallest_visible is None:
+    if finding != "no_difference_shown":
         return "."
+    if effect.smallest_visible is None:
+        return "; so few data could hardly have shown any difference."
     least = amount(effect.smallest_visible, metric)
     return f"; this data could have shown {least} or more."
 

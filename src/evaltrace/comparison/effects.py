@@ -44,7 +44,8 @@ class Verdict(msgspec.Struct, kw_only=True):
 class ToolUse(msgspec.Struct, kw_only=True):
     """Trials of an arm by what became of the treatment's tool in them.
 
-    `ran` are those whose agent started and whose calls are known; used + never_used = ran.
+    `ran` are those whose agent started and whose calls are known. In the treatment used +
+    never_used = ran; of a baseline only trials that were given the tool count as `never_used`.
     `answered` had at least one call without an error. `contaminated` are trials of the
     baseline in which the tool was connected or called.
     """

@@ -143,7 +143,7 @@ def _tipping_point(
 
 
 _SHORT: dict[Name, str] = {
-    "valid_only": "without them",
+    "valid_only": "without the missing trials",
     "as_run": "as recorded",
     "missing_as_fail": "as failures",
     "worst_case": "at worst",
@@ -167,9 +167,7 @@ def _statement(
     )
     if not told:
         return missing.statement
-    return f"{missing.statement} Difference {told}. {_judged(chosen, analyses)}" + _undone(
-        missing, tipping
-    )
+    return f"Difference {told}. {_judged(chosen, analyses)}" + _undone(missing, tipping)
 
 
 def _judged(chosen: Analysis, analyses: Sequence[Analysis]) -> str:
@@ -178,7 +176,7 @@ def _judged(chosen: Analysis, analyses: Sequence[Analysis]) -> str:
         told = ", ".join(
             f"{_SHORT[row.name]} it is {str(row.finding).replace('_', ' ')}" for row in others
         )
-        return f"The finding depends on how they are counted: {told}."
+        return f"The finding depends on how missing trials are counted: {told}."
     if all(row.finding for row in analyses):
         return "The finding is the same in all of them."
     return "How much they matter cannot be bounded."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -10,10 +11,13 @@ from typing import Any
 
 import msgspec
 
-from evaltrace.trace import Trace
+from evaltrace.errors import UnknownName
+from evaltrace.trace import Task, Trace
 
 GROUPS = ("category", "difficulty", "repository", "language")
 """What tasks are grouped by where nothing else is asked for."""
+
+_CONFIGURED = ("agent_config.model", "agent_config.agent.name", "agent_config.agent.version")
 
 _LANGUAGES = {
     "bash", "c", "c++", "c#", "clojure", "cpp", "csharp", "css", "dart", "elixir", "erlang",
@@ -71,8 +75,30 @@ def _language(trace: Trace) -> str | None:
 
 
 def is_field(path: str) -> bool:
-    """Tell whether a path begins with a field of the trace."""
-    return path.partition(".")[0] in Trace.__struct_fields__
+    """Tell whether a trace can have this path: records are checked, dicts may hold anything."""
+    return _leads_somewhere(msgspec.inspect.type_info(Trace), path.split("."))
+
+
+def _leads_somewhere(kind: msgspec.inspect.Type, names: list[str]) -> bool:
+    if not names:
+        return True
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return any(_leads_somewhere(part, names) for part in kind.types)
+    if isinstance(kind, msgspec.inspect.StructType):
+        found = next((field.type for field in kind.fields if field.name == names[0]), None)
+        return found is not None and _leads_somewhere(found, names[1:])
+    return isinstance(kind, msgspec.inspect.DictType | msgspec.inspect.AnyType)
+
+
+def check_field(name: str) -> str:
+    """Give the field back when tasks can be grouped by it; UnknownName with near names if not."""
+    short = [*GROUPS, *Task.__struct_fields__]
+    if name in short or is_field(name):
+        return name
+    known = [*short, *number_fields(), *Trace.__struct_fields__, *_CONFIGURED]
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Such as {', '.join(short)}."
+    raise UnknownName("traces have no such field", where=name, hint=hint)
 
 
 @cache

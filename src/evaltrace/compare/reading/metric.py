@@ -38,6 +38,13 @@ class MetricField:
         """Whether the verifier gave it, so that it says whether a trial passed."""
         return self.rewards is not None or self.path == "test_reward"
 
+    @property
+    def smaller_is_better(self) -> bool:
+        """Whether less of it is better, by its name."""
+        if self.rewards is not None:
+            return bool(_COUNTS_FAILURES.search(self.rewards.lower()))
+        return self.path.startswith(_SMALLER_IS_BETTER)
+
 
 def find_metric(name: str) -> MetricField:
     """Find a metric by name: `reward`, a field of the trace, or else a reward's key."""
@@ -60,7 +67,7 @@ def to_metric(field: MetricField, sides: Sequence[Side], threshold: float) -> Me
         name=field.name,
         field=field.path,
         kind=_kind(known) if field.is_reward else "number",
-        better="lower" if _smaller_is_better(field) else "higher",
+        better="lower" if field.smaller_is_better else "higher",
         pass_threshold=threshold,
         unit=_unit(field),
     )
@@ -70,12 +77,6 @@ def _kind(values: set[float]) -> Literal["binary", "fraction", "number"]:
     if values <= {0.0, 1.0}:
         return "binary"
     return "fraction" if min(values) >= 0 and max(values) <= 1 else "number"
-
-
-def _smaller_is_better(field: MetricField) -> bool:
-    if field.rewards is not None:
-        return bool(_COUNTS_FAILURES.search(field.rewards.lower()))
-    return field.path.startswith(_SMALLER_IS_BETTER)
 
 
 def _unit(field: MetricField) -> str | None:

@@ -36,7 +36,7 @@ def to_trial(
     recorded = metric.read(trace)
     state = _state(trace, recorded)
     value = recorded if state == "valid" else None
-    if value is None and options.on_missing == "as-fail" and metric.is_reward:
+    if value is None and options.on_missing == "as-fail" and _can_fail(metric):
         value = 0.0
     return Trial(
         trace=_without_texts(trace, patterns),
@@ -50,6 +50,11 @@ def to_trial(
         cases=_cases(trace),
         texts=_texts(trace),
     )
+
+
+def _can_fail(metric: MetricField) -> bool:
+    """Tell whether 0 is the worst value: of a count of failures it would be the best."""
+    return metric.is_reward and not metric.smaller_is_better
 
 
 def _state(trace: Trace, recorded: float | None) -> State:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from itertools import count
 
 import msgspec
 
-from evaltrace.compare.reading.fields import is_field, text_at
+from evaltrace.compare.reading.fields import check_field, text_at
 from evaltrace.compare.reading.paths import Reading, inputs_of, jobs_of
 from evaltrace.compare.sides import Side, Trial
 from evaltrace.comparison import ComparedInput
@@ -40,11 +39,20 @@ def to_sides(
         sides = _split(readings[0][1], arm_by, problems)
     else:
         sides = [
-            _side(label or _label_of(reading), reading, reading.trials, problems)
-            for label, reading in readings
+            _side(label, reading, reading.trials, problems)
+            for label, (_, reading) in zip(_labels_of(readings), readings, strict=True)
         ]
     _make_labels_unlike(sides)
     return sides
+
+
+def _labels_of(readings: Sequence[tuple[str | None, Reading]]) -> list[str]:
+    """Name each arm as it was named, by its own label or job, else by its path."""
+    for name in (_label_of, _name_of):
+        labels = [given or name(reading) for given, reading in readings]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
 
 
 def _label_of(reading: Reading) -> str:
@@ -52,8 +60,12 @@ def _label_of(reading: Reading) -> str:
     if len(arms) == 1 and (arm := next(iter(arms))):
         return arm
     jobs = jobs_of(reading.trials)
+    return jobs[0] if len(jobs) == 1 else _name_of(reading)
+
+
+def _name_of(reading: Reading) -> str:
     stem = reading.name.rpartition(".")[0] if reading.form == "file" else ""
-    return jobs[0] if len(jobs) == 1 else stem or reading.name
+    return stem or reading.name
 
 
 def _side(label: str, reading: Reading, trials: list[Trial], problems: list[Problem]) -> Side:
@@ -108,11 +120,7 @@ def _split(reading: Reading, arm_by: str | None, problems: list[Problem]) -> lis
 
 def _by_field(trials: list[Trial], arm_by: str) -> dict[str, list[Trial]]:
     name, _, wanted = arm_by.partition("=")
-    path = _SHORT.get(name, name)
-    if "." in path and not is_field(path):
-        near = difflib.get_close_matches(path, [*_SHORT, *Trace.__struct_fields__], n=3)
-        hint = f"Did you mean {' or '.join(near)}?" if near else "See docs/trace.md for the fields."
-        raise UnknownName("traces have no such field", where=path, hint=hint)
+    path = check_field(_SHORT.get(name, name))
     groups: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:
         groups[text_at(trial.trace, path) or "not given"].append(trial)
