@@ -607,7 +607,7 @@ def test_a_task_that_fails_alike_in_both_arms_can_show_nothing() -> None:
         ("https://ada:pw@example.com/mcp", "url", "https://***@example.com/mcp"),
         ("https://example.com/mcp?access_token=x&v=2", "url",
          "https://example.com/mcp?access_token=***&v=2"),
-        ("Authorization: Bearer abc.def-ghi", "header", "Authorization: *** ***"),
+        ("Authorization: Bearer abc.def-ghi", "header", "Authorization: ***"),
         ("use sk-ant-api03-abcdef now", "note", "use *** now"),
         ("ghp_abcdefghijkl", "x", HIDDEN),
         ("AKIAIOSFODNN7EXAMPLE", "x", HIDDEN),

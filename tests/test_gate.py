@@ -137,6 +137,9 @@ def test_a_blocker_forbids_to_pass_unless_the_condition_is_about_the_audit() -> 
     assert decided(both, SAMPLE) == "holds"
     assert decided("verdict.blockers > 1 or reward.difference.low < -0.05", SAMPLE) == "holds"
     assert decided("len(audit) > 100", SAMPLE) == "holds"
+    assert decided('count(audit.code == "x") > 0', SAMPLE) == "holds"
+    mixed = 'reward.difference.low < -0.05 or count(audit.code == "x") > 0'
+    assert decided(mixed, SAMPLE) == "undecided"
     assert decided('count(audit.grade == "blocker") > 0', SAMPLE) == "fails"
     warned = [item for item in SAMPLE.audit if item.grade != "blocker"]
     assert decided("reward.difference.low < -0.05", clean(audit=warned)) == "holds"

@@ -7,6 +7,7 @@ from itertools import combinations
 from pathlib import Path
 
 from evaltrace.compare.audit.arms import audit_arms
+from evaltrace.compare.collector import collector_paused
 from evaltrace.compare.counting import count_trials, to_arms, to_pairs
 from evaltrace.compare.effects.effect import finding_of, measure_effect
 from evaltrace.compare.effects.groups import measure_groups
@@ -26,7 +27,7 @@ from evaltrace.compare.spending.origins import find_cost_origins
 from evaltrace.compare.treatment.compliance import judge_compliance
 from evaltrace.compare.treatment.tool_use import to_tool_rows
 from evaltrace.compare.treatment.treated import Treated, find_treatment
-from evaltrace.compare.verdict import give_verdict
+from evaltrace.compare.verdict import Evidence, give_verdict
 from evaltrace.comparison import (
     Arms,
     AuditItem,
@@ -57,7 +58,8 @@ def compare_paths(arms: Named, options: CompareOptions | None = None) -> Compari
     options = options or CompareOptions()
     problems: list[Problem] = []
     sides = _read_sides(arms, options, problems)
-    return _compare(sides, options, problems)
+    with collector_paused():
+        return _compare(sides, options, problems)
 
 
 def compare_traces(
@@ -72,7 +74,8 @@ def compare_traces(
     ]
     problems: list[Problem] = []
     sides = _to_arms(readings, options, problems)
-    return _compare(sides, options, problems)
+    with collector_paused():
+        return _compare(sides, options, problems)
 
 
 def audit_paths(
@@ -81,7 +84,7 @@ def audit_paths(
     """Say in what the first two arms differ besides the treatment; raises as compare_paths does."""
     options = options or CompareOptions()
     problems: list[Problem] = []
-    baseline, treatment, *_ = _read_sides(arms, options, problems)
+    baseline, treatment = _two(_read_sides(arms, options, problems))
     treated = _find_treatment(baseline, treatment, options)
     pairing = pair_tasks(baseline, treatment, options)
     items = audit_arms(baseline, treatment, pairing, treated)
@@ -99,9 +102,17 @@ def plan_paths(arms: Named, options: CompareOptions | None = None) -> tuple[Powe
         name_tasks([side], options)
         metric = to_metric(find_metric(options.metric), [side], options.pass_threshold)
         return plan_power_from(side, metric, options), metric
-    baseline, treatment, *_ = _read_sides(arms, options, problems)
+    baseline, treatment = _two(_read_sides(arms, options, problems))
     metric = to_metric(find_metric(options.metric), [baseline, treatment], options.pass_threshold)
     return plan_power(pair_tasks(baseline, treatment, options), metric, options), metric
+
+
+def _two(sides: list[Side]) -> tuple[Side, Side]:
+    if len(sides) == 2:
+        return sides[0], sides[1]
+    labels = ", ".join(side.label for side in sides)
+    hint = "Name two paths, or split one by a field that has two values (--arm-by FIELD)."
+    raise ArmsUnclear(f"{len(sides)} arms, where two are wanted", where=labels, hint=hint)
 
 
 def _read_sides(arms: Named, options: CompareOptions, problems: list[Problem]) -> list[Side]:
@@ -143,7 +154,7 @@ def _compare(sides: list[Side], options: CompareOptions, problems: list[Problem]
         for treatment, pairing, effect in zip(treatments, pairings, effects, strict=True)
     )
     if further:
-        whole.further, whole.matrix = further, _to_matrix(sides, metric, options)
+        whole.further, whole.matrix = further, _to_matrix(sides, effects, metric, options)
     return whole
 
 
@@ -155,17 +166,25 @@ def _adjust(differences: Sequence[Interval]) -> None:
         difference.p_adjusted = float(p)
 
 
-def _to_matrix(sides: list[Side], metric: Metric, options: CompareOptions) -> list[Cell]:
+def _to_matrix(
+    sides: list[Side], effects: Sequence[Effect], metric: Metric, options: CompareOptions
+) -> list[Cell]:
+    """Hold every arm against every other; those against the first are adjusted already."""
     cells = []
+    known = {side.label: effect for side, effect in zip(sides[1:], effects, strict=True)}
     for first, second in combinations(sides, 2):
-        difference = measure_effect(pair_tasks(first, second, options), metric, options).difference
-        finding = finding_of(difference, options.alpha, metric.better)
+        if first is sides[0]:
+            difference = known[second.label].difference
+        else:
+            pairing = pair_tasks(first, second, options)
+            difference = measure_effect(pairing, metric, options).difference
+        found = finding_of(difference, options.alpha, metric.better)
         cells.append(
             Cell(
                 baseline=first.label,
                 treatment=second.label,
                 difference=difference,
-                finding=finding,
+                finding=_weakened(found, difference, options),
             )
         )
     return cells
@@ -175,15 +194,19 @@ def _finding(
     difference: Interval, sensitivity: Sensitivity, metric: Metric, options: CompareOptions
 ) -> Finding | None:
     """Decide what may be said, with several treatments and unbounded missing values in mind."""
-    if options.on_missing == "bounds":
-        bounds = {
-            row.finding
-            for row in sensitivity.analyses
-            if row.name in ("worst_case", "best_case") and row.finding is not None
-        }
-        if bounds:
-            return bounds.pop() if len(bounds) == 1 else "no_difference_shown"
     found = finding_of(difference, options.alpha, metric.better)
+    if options.on_missing == "bounds":
+        names = ("worst_case", "best_case")
+        bounds = {row.finding for row in sensitivity.analyses if row.name in names} - {None}
+        if bounds:
+            found = bounds.pop() if len(bounds) == 1 else "no_difference_shown"
+    return _weakened(found, difference, options)
+
+
+def _weakened(
+    found: Finding | None, difference: Interval, options: CompareOptions
+) -> Finding | None:
+    """Let a finding lean only, where it does not hold for as many treatments."""
     if difference.p_adjusted is None or difference.p_adjusted <= options.alpha:
         return found
     weaker: dict[Finding | None, Finding] = {"better": "leaning_better", "worse": "leaning_worse"}
@@ -205,21 +228,28 @@ def _compare_two(
     audit = audit_arms(baseline, treatment, pairing, treated)
     compliance = judge_compliance(baseline, treatment, pairing, treated, options, metric)
     pairs = to_pairs(pairing)
+    denominators = count_trials(baseline, treatment, pairing)
     return Comparison(
         tool=Tool(name="evaltrace", version=__version__),
         arms=to_arms(baseline, treatment),
         metric=metric,
         treatment=treated.record,
         verdict=give_verdict(
-            treatment.label,
-            metric,
-            _finding(effect.difference, sensitivity, metric, options),
-            effect,
-            pairs,
-            spending.cost,
-            (audit, compliance, sensitivity),
+            Evidence(
+                label=treatment.label,
+                metric=metric,
+                finding=_finding(effect.difference, sensitivity, metric, options),
+                bounded=options.on_missing == "bounds",
+                effect=effect,
+                pairs=pairs,
+                denominators=denominators,
+                cost=spending.cost,
+                audit=audit,
+                compliance=compliance,
+                sensitivity=sensitivity,
+            )
         ),
-        denominators=count_trials(baseline, treatment, pairing),
+        denominators=denominators,
         pairs=pairs,
         audit=audit,
         compliance=compliance,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from math import fsum
+from operator import attrgetter
 
 from evaltrace.compare.reading.paths import jobs_of
 from evaltrace.compare.sides import Pair, Pairing, Side, Trial
@@ -19,7 +20,7 @@ from evaltrace.comparison import (
     OutcomeTables,
     Pairs,
 )
-from evaltrace.trace import Input, Trace
+from evaltrace.trace import Input
 
 
 def to_arms(baseline: Side, treatment: Side) -> Arms:
@@ -31,13 +32,13 @@ def _to_arm(side: Side) -> Arm:
     return Arm(
         label=side.label,
         jobs=jobs_of(side.trials),
-        agent=_one_of(side, lambda trace: trace.agent_config.agent.name),
-        model=_one_of(side, lambda trace: trace.agent_config.model),
+        agent=_one_of(side, attrgetter("trace.agent_config.agent.name")),
+        model=_one_of(side, attrgetter("trace.agent_config.model")),
     )
 
 
-def _one_of(side: Side, read: Callable[[Trace], str | None]) -> str | None:
-    values = {read(trial.trace) for trial in side.trials}
+def _one_of(side: Side, read: Callable[[Trial], str | None]) -> str | None:
+    values = set(map(read, side.trials))
     return values.pop() if len(values) == 1 else None
 
 

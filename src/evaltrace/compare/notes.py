@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import version
 
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.sides import Pairing, Side
@@ -35,6 +34,9 @@ def describe_method(
     options: CompareOptions, metric: Metric, effect: Effect, treated: Treated, pairing: Pairing
 ) -> Method:
     """Say how the numbers were made, with the versions that made them."""
+    import numpy
+    import scipy
+
     named = {pair.cluster for pair in pairing.pairs}
     return Method(
         seed=options.seed,
@@ -46,9 +48,9 @@ def describe_method(
         clusters=len(named) if options.cluster_by and pairing.pairs else None,
         versions={
             "evaltrace": __version__,
-            "numpy": version("numpy"),
+            "numpy": numpy.__version__,
             "python": platform.python_version(),
-            "scipy": version("scipy"),
+            "scipy": scipy.__version__,
         },
         notes=list(_notes(options, metric, effect, treated, pairing)),
     )

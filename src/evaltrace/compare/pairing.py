@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -182,12 +182,14 @@ def _uncut(first: dict[str, list[Trial]], second: dict[str, list[Trial]]) -> dic
     """Find names that one arm has cut, where the whole one in the other arm is the only match."""
     found: dict[str, str] = {}
     for short, whole in ((first, second), (second, first)):
+        beginnings: dict[str, list[str]] = defaultdict(list)
+        for name in whole.keys() - short.keys():
+            if len(name) > _CUT_AT:
+                beginnings[name[:_CUT_AT]].append(name)
         for name in short.keys() - whole.keys():
-            longer = [n for n in whole.keys() - short.keys() if n.startswith(name) and n != name]
-            if len(name) == _CUT_AT and len(longer) == 1:
+            if len(longer := beginnings.get(name, [])) == 1:
                 found[name] = longer[0]
-    taken = Counter(found.values())
-    return {name: whole for name, whole in sorted(found.items()) if taken[whole] == 1}
+    return dict(sorted(found.items()))
 
 
 def _to_pair(

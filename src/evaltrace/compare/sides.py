@@ -89,7 +89,12 @@ class Pair:
         """Treatment minus baseline; None unless both have a valid attempt."""
         if self.baseline_mean is None or self.treatment_mean is None:
             return None
-        return self.treatment_mean - self.baseline_mean
+        return without_rounding(self.treatment_mean - self.baseline_mean, self.baseline_mean)
+
+
+def without_rounding(difference: float, level: float) -> float:
+    """Give 0 for a difference that is no more than the rounding of numbers of this level."""
+    return 0.0 if abs(difference) <= 1e-12 * max(1.0, abs(level)) else difference
 
 
 def mean_value(trials: list[Trial]) -> float | None:

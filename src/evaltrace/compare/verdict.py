@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from evaltrace.compare.wording import amount, counted, signed
 from evaltrace.comparison import (
     AuditItem,
+    BothDenominators,
     Compliance,
     Effect,
     Finding,
@@ -22,42 +24,56 @@ _FEW_PAIRS = 10
 _HARDLY_USED = 0.2
 
 
-def give_verdict(
-    label: str,
-    metric: Metric,
-    finding: Finding | None,
-    effect: Effect,
-    pairs: Pairs,
-    cost: Quantity,
-    evidence: tuple[Sequence[AuditItem], Compliance, Sensitivity],
-) -> Verdict:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a verdict rests on; `bounded`: it had to hold at worst and at best."""
+
+    label: str
+    metric: Metric
+    finding: Finding | None
+    bounded: bool
+    effect: Effect
+    pairs: Pairs
+    denominators: BothDenominators
+    cost: Quantity
+    audit: Sequence[AuditItem]
+    compliance: Compliance
+    sensitivity: Sensitivity
+
+    @property
+    def blockers(self) -> int:
+        """The differences between the arms that forbid a conclusion."""
+        return sum(item.grade == "blocker" for item in self.audit)
+
+
+def give_verdict(found: Evidence) -> Verdict:
     """Put the finding into words, with its effect, interval, pairs and cost."""
-    audit, compliance, sensitivity = evidence
-    if finding is None:
+    if found.finding is None:
         sentence = "No verdict: no task has a value that counts in both arms."
     else:
-        parts = [_said(label, metric, finding, effect), _pairs(pairs), _cost(cost)]
-        sentence = ", ".join(part for part in parts if part) + _visible(metric, finding, effect)
+        parts = [_said(found, found.finding), _pairs(found.pairs), _cost(found.cost)]
+        sentence = ", ".join(part for part in parts if part) + _visible(found)
     return Verdict(
-        finding=finding,
+        finding=found.finding,
         sentence=sentence,
-        robust=sensitivity.survives,
-        blockers=sum(item.grade == "blocker" for item in audit),
-        caveats=list(_caveats(audit, compliance, sensitivity, pairs)),
+        robust=found.sensitivity.survives,
+        blockers=found.blockers,
+        caveats=list(_caveats(found)),
     )
 
 
-def _said(label: str, metric: Metric, finding: Finding, effect: Effect) -> str:
+def _said(found: Evidence, finding: Finding) -> str:
+    metric, effect = found.metric, found.effect
     difference = effect.difference.estimate or 0.0
     interval = _interval(effect.difference, effect.confidence, metric)
     if finding == "no_difference_shown":
-        return f"~ No difference shown: {label} at {signed(difference, metric)}{interval}"
+        return f"~ No difference shown: {found.label} at {signed(difference, metric)}{interval}"
     up = difference > 0
     verb = "solved" if metric.kind == "binary" else "scored"
-    said = f"{label} {verb} {amount(difference, metric)} {'more' if up else 'less'}"
+    said = f"{found.label} {verb} {amount(difference, metric)} {'more' if up else 'less'}"
     if metric.kind == "number":
         more = "higher" if up else "lower"
-        said = f"{label}: {metric.name} is {amount(difference, metric)} {more}"
+        said = f"{found.label}: {metric.name} is {amount(difference, metric)} {more}"
     lead = "Leaning, not shown: " if finding.startswith("leaning") else ""
     return f"{lead}{said}{interval}"
 
@@ -67,7 +83,10 @@ def _interval(difference: Interval, confidence: float, metric: Metric) -> str:
         return " (too few tasks for an interval)"
     low = signed(difference.low, metric).removesuffix(" points")
     high = signed(difference.high, metric).removesuffix(" points")
-    return f", {100 * confidence:g} % interval {low} to {high}"
+    told = f", {100 * confidence:g} % interval {low} to {high}"
+    if difference.p_adjusted is None:
+        return told
+    return f"{told}, p = {difference.p_adjusted:.3f} after Holm's adjustment"
 
 
 def _pairs(pairs: Pairs) -> str:
@@ -83,46 +102,57 @@ def _pairs(pairs: Pairs) -> str:
 
 
 def _cost(cost: Quantity) -> str:
-    if cost.ratio is None or cost.ratio.estimate is None:
-        return "cost not known in enough pairs" if cost.known_pairs < cost.pairs else ""
-    return f"at {cost.ratio.estimate:.2f} times the cost"
+    if cost.ratio is not None and cost.ratio.estimate is not None:
+        return f"at {cost.ratio.estimate:.2f} times the cost"
+    if cost.known_pairs == cost.pairs:
+        return ""
+    return "cost not known in enough pairs" if cost.known_pairs else "cost not known"
 
 
-def _visible(metric: Metric, finding: Finding, effect: Effect) -> str:
-    if finding != "no_difference_shown":
+def _visible(found: Evidence) -> str:
+    if found.finding != "no_difference_shown":
         return "."
-    if effect.smallest_visible is None:
+    if found.effect.smallest_visible is None:
         return "; so few data could hardly have shown any difference."
-    least = amount(effect.smallest_visible, metric)
+    least = amount(found.effect.smallest_visible, found.metric)
     return f"; this data could have shown {least} or more."
 
 
-def _caveats(
-    audit: Sequence[AuditItem], compliance: Compliance, sensitivity: Sensitivity, pairs: Pairs
-) -> list[str]:
-    found = []
-    blockers = sum(item.grade == "blocker" for item in audit)
-    if blockers:
-        found.append(
-            f"{counted(blockers, 'blocker')} in the audit: the arms differ in more than the "
+def _caveats(found: Evidence) -> Iterator[str]:
+    if found.blockers:
+        yield (
+            f"{counted(found.blockers, 'blocker')} in the audit: the arms differ in more than the "
             "treatment, so the difference cannot be put down to it."
         )
-    if sensitivity.survives is False:
-        found.append("The finding depends on how errors and missing rewards are counted.")
-    if sensitivity.missing.differential:
-        found.append("One arm lost more trials to errors than the other.")
-    if 0 < pairs.tasks < _FEW_PAIRS:
-        found.append(f"{pairs.tasks} pairs are few: only a very large effect can show.")
-    return [*found, *_doubts_of_use(compliance)]
+    if found.finding is not None:
+        yield from _doubts_of_data(found)
+    running = found.denominators.baseline.running + found.denominators.treatment.running
+    if running:
+        yield f"{counted(running, 'trial')} had not ended: this is a look at a run in progress."
+    yield from _doubts_of_use(found.compliance)
 
 
-def _doubts_of_use(compliance: Compliance) -> list[str]:
-    found = []
+def _doubts_of_data(found: Evidence) -> Iterator[str]:
+    if found.bounded and found.finding == "no_difference_shown":
+        yield "Asked to hold at worst and at best: see the bounds under sensitivity."
+    if found.sensitivity.survives is False:
+        yield "The finding depends on how errors and missing rewards are counted."
+    if found.sensitivity.missing.differential:
+        yield "One arm has more trials without a value that counts than the other."
+    if found.pairs.tasks < _FEW_PAIRS:
+        are = "is" if found.pairs.tasks == 1 else "are"
+        pairs = counted(found.pairs.tasks, "pair")
+        yield f"{pairs} {are} few: only a very large effect can show."
+    means = found.effect.baseline.mean, found.effect.treatment.mean
+    if means == (0, 0) and found.metric.kind != "number":
+        yield "Nothing was solved in either arm: these tasks cannot tell the arms apart."
+    if means == (1, 1) and found.metric.kind != "number":
+        yield "Everything was solved in both arms: these tasks cannot tell the arms apart."
+
+
+def _doubts_of_use(compliance: Compliance) -> Iterator[str]:
     if compliance.use_rate is not None and compliance.use_rate < _HARDLY_USED:
-        found.append("The tool was hardly used: the result says little about it.")
+        yield "The tool was hardly used: the result says little about it."
     if compliance.baseline is not None and compliance.baseline.contaminated:
-        number = compliance.baseline.contaminated
-        found.append(
-            f"{number} trial{'' if number == 1 else 's'} of the baseline had the tool too."
-        )
-    return found
+        trials = counted(compliance.baseline.contaminated, "trial")
+        yield f"{trials} of the baseline had the tool too."

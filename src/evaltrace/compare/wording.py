@@ -14,8 +14,8 @@ def signed(value: float | None, metric: Metric) -> str:
     if metric.kind == "number":
         figure = f"{value:+.3g}" if abs(value) < 1000 else f"{value:+,.0f}"
         return f"{figure}{_UNITS.get(metric.unit or '', '')}"
-    figure = f"{100 * value:+.1f}".removesuffix(".0")
-    return f"{'0' if figure in ('+0', '-0') else figure} points"
+    figure = f"{100 * value:+.1f}"
+    return f"{'0.0' if figure in ('+0.0', '-0.0') else figure} points"
 
 
 def amount(value: float | None, metric: Metric) -> str:

@@ -16,7 +16,8 @@ unless its other tests settle it (Kleene's logic of three values).
 
 A condition says what FAILS the gate. A true one fails. One that is not true holds, unless it
 is undecided, no task has a valid value in both arms, or the audit has blockers and the
-condition is not about these (`audit`, `verdict.blockers`): then nothing can be concluded.
+condition neither asks for these (`audit.grade`, `verdict.blockers`) nor for the audit alone:
+then nothing can be concluded.
 """
 
 from evaltrace.gate.fields import WrongCondition

@@ -33,6 +33,9 @@ _COMPARED: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_BLOCKERS = {"audit.grade", "verdict.blockers"}
+"""Fields that tell of blockers: a condition on them has its own answer to these."""
+
 _MOST_VALUES = 6
 _WIDTH = 60
 
@@ -88,11 +91,12 @@ def _decided(
 
 
 def _about_audit(condition: Condition) -> bool:
+    """Tell whether a condition asks for blockers, or for nothing but the audit."""
     paths = {
         test.value.collection if isinstance(test.value, Count) else test.value.place.path
         for test in tests_in(condition.tree)
     }
-    return any(path.split(".")[0] == "audit" or path == "verdict.blockers" for path in paths)
+    return not paths.isdisjoint(_BLOCKERS) or all(path.split(".")[0] == "audit" for path in paths)
 
 
 def _truth(tree: Tree, root: object, skip: str = "") -> bool | None:

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 Kept = NDArray[np.uint8]
 """Shape (bytes, subsets)."""
 
-_PATTERNS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
-
 
 def every_subset(units: int) -> Kept:
     """List all subsets of up to 32 units but the empty one."""
@@ -29,7 +27,7 @@ def random_subsets(units: int, count: int, seed: int) -> Kept:
     """
     rows = -(-units // 8)
     raw = np.random.PCG64(seed).random_raw(-(-rows * count // 8))
-    return raw.astype("<u8").view(np.uint8)[: rows * count].reshape(rows, count)
+    return raw.astype("<u8", copy=False).view(np.uint8)[: rows * count].reshape(rows, count)
 
 
 def kept_sums(kept: Kept, columns: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -38,9 +36,19 @@ def kept_sums(kept: Kept, columns: NDArray[np.float64]) -> NDArray[np.float64]:
     rows = -(-units // 8)
     padded = np.zeros((rows * 8, width))
     padded[:units] = columns
-    tables = np.einsum("pb,rbm->mrp", _PATTERNS.astype(np.float64), padded.reshape(rows, 8, width))
-    sums = np.zeros((width, kept.shape[1]))
-    for column, table in enumerate(tables):
-        for row, eight in zip(kept[:rows], table, strict=True):
-            sums[column] += eight.take(row)
-    return sums
+    sums = np.zeros((kept.shape[1], width))
+    found = np.empty_like(sums)
+    # All columns of a unit lie side by side: one look-up finds them together.
+    for row, table in zip(kept[:rows], _tables(padded.reshape(rows, 8, width)), strict=True):
+        sums += table.take(row, axis=0, out=found, mode="clip")
+    return np.ascontiguousarray(sums.T)
+
+
+def _tables(eights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Add up each 256 choices of eight units, (rows, 8, m) to (rows, 256, m), unit by unit."""
+    rows, _, width = eights.shape
+    tables = np.zeros((rows, 256, width))
+    for bit in range(8):
+        known = 1 << bit
+        tables[:, known : 2 * known] = tables[:, :known] + eights[:, bit, None]
+    return tables

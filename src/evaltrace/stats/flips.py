@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 Row = tuple[int, int, int, int]
 """(passed_a, of_a, passed_b, of_b) of one task."""
@@ -20,6 +21,8 @@ def chance_of_difference(passed_a: int, of_a: int, passed_b: int, of_b: int) -> 
     return _chance(passed_a + passed_b, of_a, of_b, abs(passed_b * of_a - passed_a * of_b))
 
 
+# Tasks have few outcomes between them, and few tables are ever asked for twice as often.
+@lru_cache(maxsize=4096)
 def _chance(passed: int, of_a: int, of_b: int, gap: int) -> float:
     """Give P(|x_b of_a - x_a of_b| >= gap) when `passed` passes are dealt at random."""
     ways = sum(
@@ -38,6 +41,11 @@ def likelihood_higher(passed_a: int, of_a: int, passed_b: int, of_b: int) -> flo
     test: the largest of many is large by luck.
     """
     _check(passed_a, of_a, passed_b, of_b)
+    return _likelihood(passed_a, of_a, passed_b, of_b)
+
+
+@lru_cache(maxsize=4096)
+def _likelihood(passed_a: int, of_a: int, passed_b: int, of_b: int) -> float:
     ways = sum(
         math.comb(passed_a + j, j) * math.comb(of_a - passed_a + of_b + 1 - j, of_b + 1 - j)
         for j in range(passed_b + 1)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 
+@lru_cache(maxsize=4096)
 def any_of(n: int, c: int, k: int) -> float:
     """Estimate the probability that any of k attempts passes, from c passes in n: pass@k.
 
@@ -15,6 +17,7 @@ def any_of(n: int, c: int, k: int) -> float:
     return 1.0 - math.comb(n - c, k) / math.comb(n, k)
 
 
+@lru_cache(maxsize=4096)
 def all_of(n: int, c: int, k: int) -> float:
     """Estimate the probability that all of k attempts pass, from c passes in n: pass^k.
 

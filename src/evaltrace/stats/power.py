@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ MOST_ATTEMPTS = 50
 _DATA_SETS = 1000
 _DEVIATIONS = 16
 _QUANTILES = 65_536
+_AT_A_TIME = 16_384
 _TASKS = (
     *range(5, 30),
     *range(30, 100, 5),
@@ -72,21 +74,69 @@ def simulated_power(
     quantity without limits) exact, by the t interval on normal differences. None where the
     baseline leaves no room for the difference, or a part of the noise is unknown.
     """
-    check_alpha(alpha)
-    if tasks < 2 or attempts < 1:
-        raise ValueError("a design has two tasks or more, and an attempt at each")
-    if parts.within_a is None or parts.within_b is None or parts.between is None:
-        return None
-    if rates is None:
-        spread = parts.between + (parts.within_a + parts.within_b) / attempts
-        return chance_seen(abs(difference), spread, tasks, None, alpha) if spread else None
-    model = _model(to_rates(rates, "rates"), parts.within_a, parts.between, difference)
-    if model is None:
-        return None
-    d = _differences(model, tasks, attempts, seed)
-    mean, variance = joined(d.sum(axis=1), (d * d).sum(axis=1), tasks, attempts)
-    half = t_quantile(1 - alpha / 2, tasks + 1) * np.sqrt(variance / (tasks + 1))
-    return float((mean > half).mean())
+    return _simulation(_frozen(rates), parts, difference, alpha, seed).power(tasks, attempts)
+
+
+def _frozen(rates: Sequence[float] | None) -> tuple[float, ...] | None:
+    return None if rates is None else tuple(rates)
+
+
+class _Simulation:
+    """The power of designs for one difference: what they share is worked out once."""
+
+    def __init__(
+        self,
+        rates: tuple[float, ...] | None,
+        parts: Parts,
+        difference: float,
+        alpha: float,
+        seed: int,
+    ) -> None:
+        check_alpha(alpha)
+        self._rates, self._parts, self._difference = rates, parts, difference
+        self._alpha, self._seed = alpha, seed
+        self._quantiles: dict[int, Vector] = {}
+        self._drawn: NDArray[np.uint16] = np.empty(0, np.uint16)
+
+    def power(self, tasks: int, attempts: int) -> float | None:
+        """Estimate the power of a design; see `simulated_power`."""
+        if tasks < 2 or attempts < 1:
+            raise ValueError("a design has two tasks or more, and an attempt at each")
+        within_a, within_b, between, _ = self._parts
+        if within_a is None or within_b is None or between is None:
+            return None
+        if self._rates is None:
+            spread = between + (within_a + within_b) / attempts
+            seen = chance_seen(abs(self._difference), spread or 1.0, tasks, None, self._alpha)
+            return seen if spread else None
+        return None if self._model is None else self._simulated(self._model, tasks, attempts)
+
+    @cached_property
+    def _model(self) -> _Model | None:
+        within, between = self._parts.within_a, self._parts.between
+        if self._rates is None or within is None or between is None:
+            return None
+        return _model(to_rates(self._rates, "rates"), within, between, self._difference)
+
+    def _draw(self, tasks: int) -> NDArray[np.uint16]:
+        """Draw 16 random bits a task for every data set, from the raw stream of PCG64."""
+        size = _DATA_SETS * tasks
+        if len(self._drawn) < size:
+            raw = np.random.PCG64(self._seed).random_raw(-(-size // 4))
+            self._drawn = raw.astype("<u8", copy=False).view("<u2")
+        return self._drawn[:size]
+
+    def _simulated(self, model: _Model, tasks: int, attempts: int) -> float:
+        if attempts not in self._quantiles:
+            self._quantiles[attempts] = _quantiles(model, attempts)
+        totals, squares = _totals(self._quantiles[attempts], tasks, self._draw(tasks))
+        mean, variance = joined(totals, squares, tasks, attempts)
+        half = t_quantile(1 - self._alpha / 2, tasks + 1) * np.sqrt(variance / (tasks + 1))
+        return float((mean > half).mean())
+
+
+# Tasks and attempts are looked for in turn, for the same difference.
+_simulation = lru_cache(maxsize=1)(_Simulation)
 
 
 def _model(rates: Vector, within: float, between: float, difference: float) -> _Model | None:
@@ -114,24 +164,28 @@ def _model(rates: Vector, within: float, between: float, difference: float) -> _
     return _Model(baseline, (apart_b + high).clip(0, 1), scale)
 
 
-def _differences(model: _Model, tasks: int, attempts: int, seed: int) -> NDArray[np.float64]:
-    """Draw the tasks' differences of every data set, from the raw stream of PCG64.
+def _totals(quantiles: Vector, tasks: int, drawn: NDArray[np.uint16]) -> tuple[Vector, Vector]:
+    """Add up the tasks' differences of every data set, and their squares.
 
     Tasks drawn at random are independent draws from one distribution: its quantiles are looked
     up by 16 random bits for each.
     """
-    quantiles = _quantiles(model, attempts)
-    size = _DATA_SETS * tasks
-    drawn = np.random.PCG64(seed).random_raw(-(-size // 4)).astype("<u8").view("<u2")[:size]
-    d: NDArray[np.float64] = quantiles[drawn].reshape(_DATA_SETS, tasks)
-    return d
+    totals, squares = np.empty(_DATA_SETS), np.empty(_DATA_SETS)
+    # A few data sets at a time stay in the processor's cache.
+    some = max(1, _AT_A_TIME // tasks)
+    for first in range(0, _DATA_SETS, some):
+        part = slice(first, first + some)
+        d = quantiles.take(drawn[first * tasks : (first + some) * tasks]).reshape(-1, tasks)
+        d.sum(axis=1, out=totals[part])
+        (d * d).sum(axis=1, out=squares[part])
+    return totals, squares
 
 
 def _quantiles(model: _Model, attempts: int) -> Vector:
     """Give 65,536 quantiles of the difference of a task drawn at random, in order."""
-    both = np.column_stack([model.baseline, model.treatment])
-    distinct, counts = np.unique(both, axis=0, return_counts=True)
-    p_a, p_b = distinct[:, 0], distinct[:, 1:]
+    # Tasks of one rate in the baseline have the same rates in the treatment.
+    p_a, places, counts = np.unique(model.baseline, return_index=True, return_counts=True)
+    p_b = model.treatment[places]
     passes_a, passes_b = _binomials(p_a, attempts), _binomials(p_b, attempts)
     chances = np.zeros((*p_b.shape, 2 * attempts + 1))
     for passed in range(attempts + 1):
@@ -171,8 +225,10 @@ def tasks_needed(
     in clusters.
     """
 
+    simulation = _simulation(_frozen(rates), parts, difference, alpha, seed)
+
     def reached(tasks: int) -> float | None:
-        return simulated_power(rates, parts, difference, tasks, attempts, alpha, seed)
+        return simulation.power(tasks, attempts)
 
     tasks, found = _first(_TASKS, reached, power)
     return Design(tasks, attempts, found)
@@ -192,8 +248,10 @@ def attempts_needed(
     More attempts never make up for too few tasks where tasks differ in their effect.
     """
 
+    simulation = _simulation(_frozen(rates), parts, difference, alpha, seed)
+
     def reached(attempts: int) -> float | None:
-        return simulated_power(rates, parts, difference, tasks, attempts, alpha, seed)
+        return simulation.power(tasks, attempts)
 
     attempts, found = _first(_ATTEMPTS, reached, power)
     return Design(tasks, attempts, found)

@@ -13,7 +13,7 @@ Source: Hartigan 1969 ("typical values"); the imaginary units are our extension 
 from __future__ import annotations
 
 import math
-from functools import cache
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -52,18 +52,23 @@ class Subsets:
             raise ValueError(f"clusters: expected {n} values, not {len(clusters)}")
         self._n, self._clusters, self._count, self._seed = n, clusters, count, seed
         self.units = len(unit_sums(np.ones((n, 1)), clusters))
-        self._kept = cache(self._draw)
+        self._kept: dict[int, Kept] = {}
+        self._sizes: dict[int, Vector] = {}
 
     def _draw(self, units: int) -> Kept:
-        if units <= _ENUMERATED:
-            return every_subset(units)
-        # One draw is wide enough for the imaginary units too, and serves every statistic.
-        if units < self.units + 2:
-            return self._kept(self.units + 2)
-        return random_subsets(units, self._count, self._seed)
+        if units > _ENUMERATED:
+            # One draw is wide enough for the imaginary units too, and serves every statistic.
+            units = max(units, self.units + 2)
+        if units not in self._kept:
+            self._kept[units] = (
+                every_subset(units)
+                if units <= _ENUMERATED
+                else random_subsets(units, self._count, self._seed)
+            )
+        return self._kept[units]
 
     def _sums(self, rows: Rows) -> Rows:
-        return kept_sums(self._kept(len(rows)), rows)
+        return kept_sums(self._draw(len(rows)), rows)
 
     def _rows(self, *columns: ArrayLike) -> Rows:
         vectors = [to_vector(column, length=self._n) for column in columns]
@@ -105,9 +110,19 @@ class Subsets:
     def _bounds_of_means(
         self, rows: Rows, imaginary: list[tuple[float, float]], alpha: float
     ) -> Bounds:
-        total, size = self._sums(np.vstack([rows, *imaginary]) if imaginary else rows)
+        total, size = self._totals(np.vstack([rows, *imaginary]) if imaginary else rows)
         some = size > 0
         return _ends(total[some] / size[some], alpha)
+
+    def _totals(self, rows: Rows) -> tuple[Vector, Vector]:
+        """Add up values and tasks; units of one task each are counted once for all statistics."""
+        if (rows[:, 1] != 1).any():
+            total, size = self._sums(rows)
+            return total, size
+        units = len(rows)
+        if units not in self._sizes:
+            self._sizes[units] = self._sums(rows[:, 1:])[0]
+        return self._sums(rows[:, :1])[0], self._sizes[units]
 
     def ratio(self, top: ArrayLike, bottom: ArrayLike, alpha: float = 0.05) -> Bounds:
         """Bound sum(top)/sum(bottom); None on the side on which too many subsets have no bottom.
@@ -115,15 +130,22 @@ class Subsets:
         The ratio of two bills, or the complier effect (differences over differences in use).
         A subset of neither top nor bottom says nothing: it counts against both ends.
         """
+        return self.ratios([(top, bottom)], alpha)[0]
+
+    def ratios(
+        self, amounts: Sequence[tuple[ArrayLike, ArrayLike]], alpha: float = 0.05
+    ) -> list[Bounds]:
+        """Bound several ratios as `ratio` does each: the subsets are added up only once."""
         check_alpha(alpha)
-        if self._n == 0:
-            return UNBOUNDED
-        rows = self._rows(top, bottom)
-        upright, swapped = _sorted(rows), _sorted(rows[:, ::-1])
-        inverted = bool(rows.min() >= 0) and _is_after(swapped, upright)
-        numerator, denominator = self._sums(swapped if inverted else upright)
-        ends = _ends(_quotients(numerator, denominator), alpha)
-        return _inverse(ends) if inverted else ends
+        if self._n == 0 or not amounts:
+            return [UNBOUNDED] * len(amounts)
+        oriented = [_oriented(self._rows(top, bottom)) for top, bottom in amounts]
+        sums = self._sums(np.hstack([rows for rows, _ in oriented]))
+        found = []
+        for (_, inverted), top, bottom in zip(oriented, sums[::2], sums[1::2], strict=True):
+            ends = _ends(_quotients(top, bottom), alpha)
+            found.append(_inverse(ends) if inverted else ends)
+        return found
 
     def ratio_of_ratios(
         self,
@@ -155,6 +177,13 @@ def _sorted(rows: Rows) -> Rows:
     return rows[np.lexsort(rows.T[::-1])]
 
 
+def _oriented(rows: Rows) -> tuple[Rows, bool]:
+    """Order units, and swap amounts of 0 or more so that swapped arms give the same rows."""
+    upright, swapped = _sorted(rows), _sorted(rows[:, ::-1])
+    inverted = bool(rows.min() >= 0) and _is_after(swapped, upright)
+    return (swapped if inverted else upright), inverted
+
+
 def _is_after(rows: Rows, others: Rows) -> bool:
     return bool(rows.ravel().tolist() > others.ravel().tolist())
 
@@ -173,9 +202,12 @@ def _ends(values: Vector, alpha: float) -> Bounds:
     if rank < 1:
         return UNBOUNDED
     undefined = np.isnan(values)
-    lows = np.partition(np.where(undefined, -np.inf, values), rank - 1)
-    highs = np.partition(np.where(undefined, np.inf, values), count - rank)
-    low, high = float(lows[rank - 1]), float(highs[count - rank])
+    if undefined.any():
+        low = float(np.partition(np.where(undefined, -np.inf, values), rank - 1)[rank - 1])
+        high = float(np.partition(np.where(undefined, np.inf, values), count - rank)[count - rank])
+    else:
+        ordered = np.partition(values, (rank - 1, count - rank))
+        low, high = float(ordered[rank - 1]), float(ordered[count - rank])
     return Bounds(low if math.isfinite(low) else None, high if math.isfinite(high) else None)
 
 

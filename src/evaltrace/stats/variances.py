@@ -44,7 +44,8 @@ def variance_parts(a: Attempts, b: Attempts) -> Parts:
     """
     if len(a) != len(b):
         raise ValueError("both arms must hold the same tasks")
-    d = [_mean(second) - _mean(first) for first, second in zip(a, b, strict=True)]
+    mean_of = {row: _mean(row) for row in {*map(tuple, a), *map(tuple, b)}}
+    d = [mean_of[tuple(b_row)] - mean_of[tuple(a_row)] for a_row, b_row in zip(a, b, strict=True)]
     total = variance(d)
     within_a, within_b = within_tasks(a), within_tasks(b)
     if total is None or within_a is None or within_b is None:
@@ -64,7 +65,9 @@ def variance(values: Sequence[float]) -> float | None:
 
 def within_tasks(rows: Attempts) -> float | None:
     """Average the variance between attempts of one task; None without a repeated task."""
-    found = [value for value in map(variance, rows) if value is not None]
+    # Tasks have few outcomes between them: each is worked out once.
+    of_outcome = {row: variance(row) for row in set(map(tuple, rows))}
+    found = [value for row in rows if (value := of_outcome[tuple(row)]) is not None]
     return math.fsum(found) / len(found) if found else None
 
 

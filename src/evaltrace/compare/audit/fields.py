@@ -95,13 +95,7 @@ def contrasts(baseline: Fields, treatment: Fields) -> Iterator[Contrast]:
 def read_fields(side: Side) -> Fields:
     """Collect the configuration of an arm's trials; those that recorded none tell nothing."""
     fields = Fields()
-    # Nearly all trials share one configuration: it is taken apart once.
-    alike: Counter[bytes] = Counter()
-    for trial in side.trials:
-        config = trial.trace.agent_config
-        parts = (config.agent, config.timeouts, config.environment, config.verifier)
-        alike[msgspec.json.encode(parts, order="deterministic")] += 1
-    for encoded, number in alike.items():
+    for encoded, number in _configurations(side).items():
         agent, timeouts, environment, verifier = msgspec.json.decode(encoded)
         if not any((*agent.values(), timeouts, environment, verifier)):
             continue
@@ -113,6 +107,17 @@ def read_fields(side: Side) -> Fields:
                 encoded_value = msgspec.json.encode(value, order="sorted")
                 fields.counts[f"agent_config.{name}"][encoded_value] += number
     return fields
+
+
+def _configurations(side: Side) -> Counter[bytes]:
+    """Count the trials of each configuration: nearly all share one, which is taken apart once."""
+    configs = [trial.trace.agent_config for trial in side.trials]
+    by_id, numbers = {id(config): config for config in configs}, Counter(map(id, configs))
+    alike: Counter[bytes] = Counter()
+    for key, config in by_id.items():
+        parts = (config.agent, config.timeouts, config.environment, config.verifier)
+        alike[msgspec.json.encode(parts, order="deterministic")] += numbers[key]
+    return alike
 
 
 def is_absent(name: str, value: Any) -> bool:
@@ -158,8 +163,8 @@ def _name_of(item: Any) -> str:
 
 def read_labels(side: Side, label: Any) -> Counts:
     """Count what `label` says of each trial's configuration, where it is known."""
-    found = (label(trial.trace.agent_config) for trial in side.trials)
-    return Counter(msgspec.json.encode(text) for text in found if text)
+    found = Counter(label(trial.trace.agent_config) for trial in side.trials)
+    return Counter({msgspec.json.encode(text): n for text, n in found.items() if text})
 
 
 def agent_of(config: AgentConfig) -> str | None:

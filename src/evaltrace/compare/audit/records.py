@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from operator import attrgetter
 
 from evaltrace.compare.audit.items import entry, label_of
 from evaltrace.compare.audit.meant import Meant
@@ -14,6 +15,7 @@ from evaltrace.comparison import AuditItem, Grade
 from evaltrace.trace import ModelUsage
 
 _USAGE = "agent_response.model_usage"
+_COST_SOURCE = attrgetter("trace.metrics.cost.source", "trace.metrics.cost.price_table")
 _STEP = re.compile(r"steps/[^/;]+/")
 
 
@@ -54,14 +56,15 @@ def _audit_answers(baseline: Side, treatment: Side) -> Iterator[AuditItem]:
 
 def _main_models(side: Side) -> Counter[str]:
     """Count the trials by the model that took most of their tokens."""
-    return Counter(model for trial in side.trials if (model := _main_model(trial)))
+    found = Counter(map(_main_model, side.trials))
+    return Counter({model: number for model, number in found.items() if model})
 
 
 def _main_model(trial: Trial) -> str | None:
     usage = _usage(trial)
-    if len(usage) == 1:
-        return next(iter(usage))
-    return max(sorted(usage), key=lambda name: _tokens(usage[name]), default=None)
+    if len(usage) < 2:
+        return next(iter(usage), None)
+    return max(sorted(usage), key=lambda name: _tokens(usage[name]))
 
 
 def _usage(trial: Trial) -> dict[str, ModelUsage]:
@@ -118,10 +121,7 @@ def _shown_counts(counts: Counter[str]) -> str:
 
 
 def _audit_costs(baseline: Side, treatment: Side) -> Iterator[AuditItem]:
-    before, after = (
-        Counter(source for trial in side.trials if (source := _cost_source(trial)))
-        for side in (baseline, treatment)
-    )
+    before, after = _cost_sources(baseline), _cost_sources(treatment)
     if not (before and after) or before.keys() == after.keys():
         return
     values = (_shown_counts(before), _shown_counts(after))
@@ -135,18 +135,16 @@ def _audit_costs(baseline: Side, treatment: Side) -> Iterator[AuditItem]:
                 values)  # fmt: skip
 
 
-def _cost_source(trial: Trial) -> str | None:
-    cost = trial.trace.metrics.cost
-    if cost.source is None:
-        return None
-    return f"{cost.source} by {cost.price_table}" if cost.price_table else cost.source
+def _cost_sources(side: Side) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for (source, table), number in Counter(map(_COST_SOURCE, side.trials)).items():
+        if source:
+            found[f"{source} by {table}" if table else source] += number
+    return found
 
 
 def _audit_sources(baseline: Side, treatment: Side) -> Iterator[AuditItem]:
-    before, after = (
-        Counter(source for trial in side.trials if (source := _log_source(trial)))
-        for side in (baseline, treatment)
-    )
+    before, after = _log_sources(baseline), _log_sources(treatment)
     if not (before and after) or before.keys() & after.keys():
         return
     values = (_shown_counts(before), _shown_counts(after))
@@ -158,10 +156,14 @@ def _audit_sources(baseline: Side, treatment: Side) -> Iterator[AuditItem]:
     yield entry("note", "log_source", "sources.usage", message, values)
 
 
-def _log_source(trial: Trial) -> str | None:
-    """Name the file that usage was read from, whatever the step."""
-    source = trial.trace.sources.get("usage", "")
-    return _STEP.sub("", source.partition(";")[0]).partition(":")[0] or None
+def _log_sources(side: Side) -> Counter[str]:
+    """Count the trials by the file that usage was read from, whatever the step."""
+    found: Counter[str] = Counter()
+    given = Counter(trial.trace.sources.get("usage", "") for trial in side.trials)
+    for source, number in given.items():
+        if name := _STEP.sub("", source.partition(";")[0]).partition(":")[0]:
+            found[name] += number
+    return found
 
 
 def _audit_thresholds(baseline: Side, treatment: Side) -> Iterator[AuditItem]:

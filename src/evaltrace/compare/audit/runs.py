@@ -36,7 +36,8 @@ def audit_runs(baseline: Side, treatment: Side) -> Iterator[AuditItem]:
 
 
 def _values(side: Side, value: Callable[[Trial], str | None]) -> Counter[str]:
-    return Counter(text for trial in side.trials if (text := value(trial)))
+    found = Counter(map(value, side.trials))
+    return Counter({text: number for text, number in found.items() if text})
 
 
 def _joined(values: Iterable[Any]) -> str:

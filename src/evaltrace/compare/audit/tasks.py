@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from typing import Literal
 
 from evaltrace.compare.audit.items import entry, label_of, some_of, verb
@@ -52,12 +53,11 @@ def _audit_content(pairs: Sequence[Pair]) -> Iterator[AuditItem]:
             yield entry("blocker", "task_content", f"task.{what}", message, values, names)
 
 
-def _digest(trial: Trial) -> str | None:
-    return trial.trace.task.digest
+Read = Callable[[Trial], object]
 
-
-def _checksum(trial: Trial) -> str | None:
-    return trial.trace.task.checksum
+_digest: Read = attrgetter("trace.task.digest")
+_checksum: Read = attrgetter("trace.task.checksum")
+_instruction: Read = attrgetter("instruction")
 
 
 def _differs_by_checksum(pair: Pair) -> bool:
@@ -68,13 +68,13 @@ def _differs_by_checksum(pair: Pair) -> bool:
 Likeness = Literal["yes", "no", "unknown"]
 
 
-def _alike(pair: Pair, value: Callable[[Trial], object]) -> Likeness:
+def _alike(pair: Pair, value: Read) -> Likeness:
     """Tell whether the arms have a value in common; unknown where one has none."""
-    before = {value(trial) for trial in pair.baseline} - {None}
-    after = {value(trial) for trial in pair.treatment} - {None}
+    before = set(map(value, pair.baseline)) - {None}
+    after = set(map(value, pair.treatment)) - {None} if before else before
     if not (before and after):
         return "unknown"
-    return "yes" if before & after else "no"
+    return "no" if before.isdisjoint(after) else "yes"
 
 
 def _same_content(pair: Pair) -> bool:
@@ -103,12 +103,12 @@ def _audit_instructions(pairs: Sequence[Pair], kind: TreatmentKind) -> Iterator[
         text += ", though the tasks are the same: the agent adds to it; check what."
     else:
         text += "; tell both arms the same, or count the text as part of the treatment."
-    values = _first_values((sure or changed)[0], lambda trial: trial.instruction)
+    values = _first_values((sure or changed)[0], _instruction)
     yield entry(grade, "instruction", "task_instruction", text, values, names)
 
 
 def _instructions(pair: Pair) -> Likeness:
-    return _alike(pair, lambda trial: trial.instruction)
+    return _alike(pair, _instruction)
 
 
 def _same_source(pair: Pair) -> bool:
@@ -128,9 +128,9 @@ def _source(trial: Trial) -> str:
 
 
 def _audit_references(pairs: Sequence[Pair]) -> Iterator[AuditItem]:
-    rows: tuple[tuple[str, str, Callable[[Trial], object]], ...] = (
-        ("task.source", "data set", lambda trial: trial.trace.task.source),
-        ("task.org", "organisation", lambda trial: trial.trace.task.org),
+    rows: tuple[tuple[str, str, Read], ...] = (
+        ("task.source", "data set", attrgetter("trace.task.source")),
+        ("task.org", "organisation", attrgetter("trace.task.org")),
         ("origin.task_ref", "version in its data set", _reference),
     )
     for field, what, value in rows:
@@ -149,16 +149,18 @@ def _audit_references(pairs: Sequence[Pair]) -> Iterator[AuditItem]:
 
 
 def _reference(trial: Trial) -> tuple[tuple[str, str], ...] | None:
-    reference = trial.trace.origin.task_ref or {}
+    reference = trial.trace.origin.task_ref
+    if not reference:
+        return None
     return tuple((key, str(reference[key])) for key in _REFERENCE if reference.get(key)) or None
 
 
-def _first_values(pair: Pair, value: Callable[[Trial], object]) -> tuple[str, str]:
+def _first_values(pair: Pair, value: Read) -> tuple[str, str]:
     """Show the values of one task in both arms."""
     return _first(pair.baseline, value), _first(pair.treatment, value)
 
 
-def _first(trials: Sequence[Trial], value: Callable[[Trial], object]) -> str:
+def _first(trials: Sequence[Trial], value: Read) -> str:
     found = next(known for trial in trials if (known := value(trial)) is not None)
     return shown(dict(found) if isinstance(found, tuple) else found, "digest")
 

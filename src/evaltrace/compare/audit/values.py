@@ -1,4 +1,8 @@
-"""Values of a configuration as an audit shows them: short, on one line, secrets masked."""
+"""Values of a configuration as an audit shows them: short, on one line, secrets masked.
+
+A secret is known by the name it stands under, by the flag or the word before it, or by its
+looks. Where that is not sure it is masked all the same: that two values differ is still said.
+"""
 
 from __future__ import annotations
 
@@ -15,41 +19,88 @@ WIDTH = 80
 
 _SEARCHED = 2000
 _DEPTH = 6
-_MIXED = 16
-_ALL_HIDDEN = {"env", "headers"}
+_ITEMS = 100
+"""Of each list and object; more than `WIDTH` has room for."""
 
-_TEMPLATE = re.compile(r"\$\{?\w+(?::?-)?\}?")
-_SECRET_KEY = re.compile(r"secret|passw|credential|token|key|auth|cookie", re.I)
+_WHOLE = 1 << 40
+_MIXED = 16
+_SHORT_RUNS = 2.5
+
+_TEMPLATE = re.compile(r"\$[A-Z_][A-Z0-9_]*|\$\{\w+(?::?-)?\}")
+_UNSEEN = re.compile("[\u00ad\u180e\u200b-\u200f\u2060-\u2064\ufeff]")
+
+# Names of what is secret.
+
+_SECRET_KEY = re.compile(
+    r"secret|passw|passphrase|passcode|(?<![a-z])pass(?![a-z])|pwd|credential|token|key|auth|cookie|"
+    r"bearer|jwt|session_?id|signature|(?<![a-z])dsn(?![a-z])|conn\w*_?str|webhook",
+    re.I,
+)
+_SURE_SECRET_KEY = re.compile(r"secret|passw|passphrase|passcode|pwd|credential", re.I)
+_SECRET_NUMBER = re.compile(r"(?:^|[_.-])(?:api_?key|key|token|pin|otp)$", re.I)
 _COUNT_KEY = re.compile(r"(?:max|min|num|thinking).*tokens?$|tokens?_(?:budget|limit|count)", re.I)
-_SURE_SECRET_KEY = re.compile(r"secret|passw|credential", re.I)
+_ALL_HIDDEN = re.compile(
+    r"(?:^|[_.-]|(?<=[a-z])(?=[A-Z]))(?:[Ee]nv(?:iron(?:ment)?)?(?:[_-]?[Vv]ar(?:iable)?s?)?|"
+    r"[Hh]eaders?)$"
+)
 _DIGEST_KEY = re.compile(r"sha|commit|digest|checksum|revision|hash|\bref\b", re.I)
 _DIGEST = re.compile(r"(?:sha\d+:)?[0-9a-f]{7,64}", re.I)
-_FLAG = re.compile(r"--?[\w-]*(?:secret|passw|credential|token|key|auth)[\w-]*", re.I)
 
-_WORD = r"(?:secret|passw\w*|credential\w*|token|api[-_]?key|access[-_]?key|authorization|auth)"
-_VALUE = r"(?!\$\{?\w)[^\s\"',;&]+"
-_MASKS = (
-    (re.compile(rf"(--?[\w-]{{0,40}}{_WORD}[\w-]{{0,40}}(?:=|\s+))(?!-){_VALUE}", re.I), r"\1"),
+# What comes before a secret in a text.
+
+_NAME = (
+    r"(?:secret|passw\w*|passphrase|passcode|(?<!by)(?<!com)pass|pwd|credentials?|token|"
+    r"\w[-_]?key|auth|bearer|jwt|dsn|connection[-_]?string|signature)"
+)
+_BARE = r"(?!(?-i:\$[A-Z_][A-Z0-9_]*)(?!\w)|\$\{\w+(?::?-)?\})[^\s\"',;&]+"
+_VALUE = rf"(?:(?P<quote>\\*[\"'])(?P<quoted>.*?)(?:(?P=quote)|$)|{_BARE})"
+_FLAGGED = re.compile(
+    rf"(?P<kept>(?<![\w-])--?[\w-]{{0,40}}?{_NAME}[\w-]{{0,40}}(?:=|\s+))(?!-){_VALUE}",
+    re.I | re.S,
+)
+_ASSIGNED = re.compile(
+    rf"(?P<kept>\b[\w-]{{0,40}}?{_NAME}\\*[\"']?\s*[:=]\s*){_VALUE}", re.I | re.S
+)
+_SAID = re.compile(
+    rf"(?P<kept>\blogin\s+\S+\s+password\s+|\bsshpass\s+-p\s*|\bmysql\w*\s(?:[^\n|;&]*?\s)??-p(?=\S)|"
+    rf"(?:^|\s)(?:-u|--user|--proxy-user)(?:=|\s+)[\"']?[^\s:\"']+:|"
+    rf"(?:^|\s)(?:-e|--env)(?:=|\s+)[\"']?\w+=){_VALUE}",
+    re.S,
+)
+_HEADER = re.compile(
+    r"(?P<kept>\b(?:(?:proxy-)?authorization|(?:set-)?cookie)\\*[\"']?\s*[:=]\s*\\*[\"']?)"
+    r"[^\"'\\\n]+",
+    re.I,
+)
+
+# What a secret looks like.
+
+_LOOKS = (
     (re.compile(r"\b((?:bearer|basic)\s+)[\w.~+/=-]{6,}", re.I), r"\1"),
-    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://)[^/\s@]+(?=@)", re.I), r"\1"),
-    (re.compile(r"([?&][\w.-]{0,40}(?:token|key|secret|pass|auth|sig)[\w.-]{0,40}=)[^&\s#]+", re.I),
-     r"\1"),
-    (re.compile(rf"(\b[\w-]{{0,40}}{_WORD}[\"']?\s*[:=]\s*[\"']?){_VALUE}", re.I), r"\1"),
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://)[^/\s\"']+(?=@)", re.I), r"\1"),
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://)[^\s/:@\"']*:(?!\d{1,5}(?:[/?#]|$))[^\s@\"']+(?=@)",
+                re.I), r"\1"),
+    (re.compile(r"([?&#](?:code|[\w.-]{0,40}(?:token|key|secret|pass|pwd|auth|sig|jwt|session|cred)"
+                r"[\w.-]{0,40})=)[^&\s#]+", re.I), r"\1"),
     (re.compile(r"\b(?:sk|rk|pk)[-_][\w-]{8,}"), ""),
-    (re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|sgp_|hf_|npm_|pypi-|xox[a-z]-)[\w-]{6,}"), ""),
+    (re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|sgp_|hf_|npm_|pypi-|xox[a-z]-|xapp-|gsk_|xai-|"
+                r"pplx-|r8_|whsec_|shp[a-z]{2}_|dop_v1_|lin_api_|figd_|ntn_|ya29\.|SG\.|ATATT)"
+                r"[\w.-]{6,}"), ""),
     (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{12,}"), ""),
     (re.compile(r"\bAIza[\w-]{20,}"), ""),
     (re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]*)+"), ""),
 )  # fmt: skip
-_LONG = re.compile(r"(?<!sha256:)(?<![\w+/=-])[\w+/=-]{25,}", re.ASCII)
+_LONG = re.compile(r"(?<!sha256:)(?<![\w+/=-])[\w+/=-]{20,}", re.ASCII)
 _PLAIN_PART = re.compile(r"[A-Za-z]*\d*|\d+[A-Za-z]+")
+_LOWER = re.compile(r"[a-z]+")
 
 
 def shown(value: Any, key: str = "", width: int = WIDTH) -> str:
     """Show a value that stands under a key, as text of at most `width` characters."""
     if value is None:
         return NOT_SET
-    masked = masked_value(bounded(value, _SEARCHED, _DEPTH), key)
+    # Texts stay whole here: the end of one that is cut could be the end of a secret.
+    masked = masked_value(bounded(value, _WHOLE, _DEPTH), key)
     if not isinstance(masked, str):
         masked = msgspec.json.encode(masked, order="sorted").decode()
     return one_line(masked, width) or '""'
@@ -66,54 +117,118 @@ def shown_pair(baseline: Any, treatment: Any, key: str = "") -> tuple[str, str]:
 
 def masked_value(value: Any, key: str = "") -> Any:
     """Mask what is secret in a JSON value: by the names of keys, and by how texts look."""
+    key = _UNSEEN.sub("", printable(key))
     if isinstance(value, dict):
-        hidden = key.lower() in _ALL_HIDDEN
-        return {
-            name: _hidden(item) if hidden else masked_value(item, name)
-            for name, item in value.items()
-        }
+        return _masked_object(value, key)
     if isinstance(value, list):
         return _masked_list(value, key)
     if isinstance(value, str):
-        return value if _is_digest(value, key) else _masked_text(value, key)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return HIDDEN if number and _SURE_SECRET_KEY.search(key) else value
+        return _masked_text(value, key)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value
+    named = _SECRET_NUMBER.search(key) and isinstance(value, int) and not _COUNT_KEY.search(key)
+    return HIDDEN if named or _SURE_SECRET_KEY.search(key) else value
+
+
+def _masked_object(items: dict[str, Any], key: str) -> dict[str, Any]:
+    """Mask an object: all of it where its key says so, else by its own keys."""
+    whole = _is_secret(key) or _ALL_HIDDEN.search(key) is not None
+    named = items.get("name", items.get("key"))
+    kept = {}
+    for name, item in sorted(items.items())[:_ITEMS]:
+        if whole and not (item is named and "value" in items):
+            masked = _hidden(item)
+        elif name == "value" and isinstance(named, str):
+            masked = masked_value(item, named)
+        else:
+            masked = masked_value(item, name)
+        kept[_masked_text(name, "")] = masked
+    return kept
 
 
 def _masked_list(items: list[Any], key: str) -> list[Any]:
     """Mask a list of values or of arguments, in which a flag names what comes after it."""
     before = ""
-    kept = []
-    for item in items:
-        flagged = _FLAG.fullmatch(before) is not None
-        kept.append(_hidden(item) if flagged else masked_value(item, key))
+    kept: list[Any] = []
+    for item in items[:_ITEMS]:
+        if _names_next(before, of_two=len(items) == 2):
+            kept.append(_hidden(item))
+        elif isinstance(item, str):
+            kept.append(_masked_item(item, key, before))
+        else:
+            kept.append(masked_value(item, key))
         before = item if isinstance(item, str) else ""
     return kept
 
 
+def _names_next(text: str, *, of_two: bool) -> bool:
+    """Tell whether a text is a flag, or the first of a pair, whose value is secret."""
+    if not text or not re.fullmatch(r"[\w-]{1,80}", text):
+        return False
+    return (text[0] == "-" or of_two) and re.search(_NAME, text, re.I) is not None
+
+
+def _masked_item(text: str, key: str, before: str) -> str:
+    """Mask a text of a list: of a variable or a header its value, of a login its password."""
+    name, sign, _ = text.partition("=")
+    if sign and (before in ("-e", "--env") or _ALL_HIDDEN.search(key)):
+        return f"{_masked_text(name, '')}={HIDDEN}"
+    name, sign, _ = text.partition(":")
+    if sign and (before in ("-H", "--header", "-u", "--user") or _ALL_HIDDEN.search(key)):
+        return f"{_masked_text(name, '')}: {HIDDEN}"
+    return _masked_text(text, key)
+
+
 def _hidden(value: Any) -> Any:
-    if value is None or (isinstance(value, str) and _TEMPLATE.fullmatch(value)):
+    """Hide every text and number in a value, but not the name of a variable."""
+    if isinstance(value, dict):
+        return {_masked_text(name, ""): _hidden(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_hidden(item) for item in value]
+    if value is None or isinstance(value, bool):
         return value
-    return HIDDEN
+    return value if isinstance(value, str) and _TEMPLATE.fullmatch(value) else HIDDEN
 
 
-def _is_digest(text: str, key: str) -> bool:
-    return bool(_DIGEST_KEY.search(key)) and _DIGEST.fullmatch(text) is not None
+def _is_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key) is not None and not _COUNT_KEY.search(key)
 
 
 def _masked_text(text: str, key: str) -> str:
     if _TEMPLATE.fullmatch(text):
         return text
-    if _SECRET_KEY.search(key) and not _COUNT_KEY.search(key):
+    if _is_secret(key):
         return HIDDEN
-    text = printable(text)
-    for pattern, kept in _MASKS:
+    if _DIGEST_KEY.search(key) and _DIGEST.fullmatch(text):
+        return text
+    text = _UNSEEN.sub("", printable(text[:_SEARCHED]))
+    text = _HEADER.sub(rf"\g<kept>{HIDDEN}", text)
+    for pattern, kept in _LOOKS:
         text = pattern.sub(kept + HIDDEN, text)
+    for named in (_FLAGGED, _ASSIGNED, _SAID):
+        text = named.sub(_without_value, text)
     return _LONG.sub(_unless_words, text)
+
+
+def _without_value(match: re.Match[str]) -> str:
+    """Hide a value and leave the quotes around it."""
+    quote, quoted = match["quote"] or "", match["quoted"] or ""
+    hidden = quoted if _TEMPLATE.fullmatch(quoted) else HIDDEN
+    return f"{match['kept']}{quote}{hidden}{quote}"
 
 
 def _unless_words(match: re.Match[str]) -> str:
     """Hide a long run in which letters and digits are mixed, unlike names with a number."""
-    parts = re.split(r"[-_+/=]", match[0])
+    text = match[0]
+    parts = re.split(r"[-_+/=]", text)
     mixed = sum(len(part) for part in parts if not _PLAIN_PART.fullmatch(part))
-    return HIDDEN if mixed >= _MIXED else match[0]
+    return HIDDEN if mixed >= _MIXED or _is_shuffled(text) else text
+
+
+def _is_shuffled(text: str) -> bool:
+    """Tell whether capitals stand anywhere: words have longer runs of small letters."""
+    runs = _LOWER.findall(text)
+    digits = any(mark.isdigit() for mark in text)
+    if not (digits and runs and any(mark.isupper() for mark in text)):
+        return False
+    return sum(map(len, runs)) < _SHORT_RUNS * len(runs)

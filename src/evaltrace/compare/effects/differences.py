@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import fsum
 
 from evaltrace.compare.options import CompareOptions
-from evaltrace.compare.sides import Pair, Trial
+from evaltrace.compare.sides import Pair, Trial, without_rounding
 from evaltrace.stats.subsets import FEWEST_CLUSTERS
 
 Clusters = list[str | None]
@@ -45,19 +45,32 @@ def to_differences(
     treatment: Count | None = None,
 ) -> Differences:
     """Take the difference of each task's means, where both arms have something to count."""
+    if baseline is counted_value and treatment is None:
+        return _as_paired(pairs, options)
     kept, values, attempts = [], [], []
     for pair in pairs:
         first = _counted(pair.baseline, baseline)
         second = _counted(pair.treatment, treatment or baseline)
         if first and second:
             kept.append(pair)
-            values.append(fsum(second) / len(second) - fsum(first) / len(first))
+            level = fsum(first) / len(first)
+            values.append(without_rounding(fsum(second) / len(second) - level, level))
             attempts.append(harmonic_mean(len(first), len(second)))
     return Differences(values, attempts, to_clusters(kept, options))
 
 
+def _as_paired(pairs: Sequence[Pair], options: CompareOptions) -> Differences:
+    """Take the differences that the pairs know already."""
+    kept = [pair for pair in pairs if pair.difference is not None]
+    return Differences(
+        [pair.difference for pair in kept if pair.difference is not None],
+        [harmonic_mean(len(pair.valid_baseline), len(pair.valid_treatment)) for pair in kept],
+        to_clusters(kept, options),
+    )
+
+
 def _counted(trials: Sequence[Trial], count: Count) -> list[float]:
-    return [value for trial in trials if (value := count(trial)) is not None]
+    return [value for value in map(count, trials) if value is not None]
 
 
 def harmonic_mean(first: int, second: int) -> float:

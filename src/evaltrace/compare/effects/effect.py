@@ -156,15 +156,15 @@ def _test_name(*, exact: bool, clustered: bool) -> str:
 def finding_of(interval: Interval, alpha: float, better: Better = "higher") -> Finding | None:
     """Say what an interval and its p allow to be said; None where there are no pairs.
 
-    Better or worse: the interval excludes 0. Leaning: p <= alpha, but the interval does not.
+    Better or worse: the interval excludes 0, and p <= alpha. Leaning: one of the two.
     """
     if interval.estimate is None:
         return None
-    higher = better == "higher"
-    if interval.low is not None and interval.low > 0:
-        return "better" if higher else "worse"
-    if interval.high is not None and interval.high < 0:
-        return "worse" if higher else "better"
-    if interval.p is None or interval.p > alpha or interval.estimate == 0:
+    apart = (interval.low or 0.0) > 0 or (interval.high or 0.0) < 0
+    unlikely = interval.p is not None and interval.p <= alpha
+    if interval.estimate == 0 or not (apart or unlikely):
         return "no_difference_shown"
-    return "leaning_better" if (interval.estimate > 0) == higher else "leaning_worse"
+    is_better = (interval.estimate > 0) == (better == "higher")
+    if apart and (unlikely or interval.p is None):
+        return "better" if is_better else "worse"
+    return "leaning_better" if is_better else "leaning_worse"

@@ -7,6 +7,7 @@ from math import fsum, sqrt
 from typing import NamedTuple
 
 from evaltrace.compare.effects.differences import (
+    Clusters,
     harmonic_mean,
     mean_attempts,
     to_clusters,
@@ -45,7 +46,8 @@ def measure_pass_at_k(pairing: Pairing, options: CompareOptions) -> list[PassAtK
     """
     rows = [row for pair in pairing.pairs if (row := _row(pair)).fewest > 0]
     most = sorted((row.fewest for row in rows), reverse=True)[: (len(rows) + 1) // 2]
-    return [_measure(rows, k, options) for k in range(1, (most[-1] if most else 0) + 1)]
+    draws = _Draws(options)
+    return [_measure(rows, k, draws) for k in range(1, (most[-1] if most else 0) + 1)]
 
 
 def _row(pair: Pair) -> _Row:
@@ -57,9 +59,26 @@ def _outcomes(trials: Sequence[Trial]) -> tuple[int, int]:
     return len(known), sum(known)
 
 
-def _measure(rows: Sequence[_Row], k: int, options: CompareOptions) -> PassAtK:
+class _Draws:
+    """Random subsets of the rows kept at each k, drawn anew only where rows were dropped."""
+
+    def __init__(self, options: CompareOptions) -> None:
+        self.options = options
+        self._last: tuple[int, Clusters | None, Subsets] | None = None
+
+    def of(self, rows: Sequence[_Row]) -> tuple[Clusters | None, Subsets]:
+        """Give the usable clusters of the rows, and their subsets; k only ever grows."""
+        if self._last is None or self._last[0] != len(rows):
+            options = self.options
+            clusters, _ = usable_clusters(to_clusters([row.pair for row in rows], options))
+            subsets = Subsets(len(rows), clusters, options.subsets, options.seed)
+            self._last = len(rows), clusters, subsets
+        return self._last[1:]
+
+
+def _measure(rows: Sequence[_Row], k: int, draws: _Draws) -> PassAtK:
     kept = [row for row in rows if row.fewest >= k]
-    curve = _Curve(kept, k, options)
+    curve = _Curve(kept, k, draws)
     any_baseline, any_treatment, any_difference = curve.intervals(any_of)
     all_baseline, all_treatment, all_difference = curve.intervals(all_of)
     return PassAtK(
@@ -78,11 +97,9 @@ def _measure(rows: Sequence[_Row], k: int, options: CompareOptions) -> PassAtK:
 class _Curve:
     """The points of both curves at one k; an estimate from n attempts is as noisy as n/k."""
 
-    def __init__(self, rows: Sequence[_Row], k: int, options: CompareOptions) -> None:
-        self._rows, self._k, self._alpha = rows, k, options.alpha
-        clusters = to_clusters([row.pair for row in rows], options)
-        self._clusters, _ = usable_clusters(clusters)
-        self._subsets = Subsets(len(rows), self._clusters, options.subsets, options.seed)
+    def __init__(self, rows: Sequence[_Row], k: int, draws: _Draws) -> None:
+        self._rows, self._k, self._alpha = rows, k, draws.options.alpha
+        self._clusters, self._subsets = draws.of(rows)
 
     def intervals(self, estimate: Estimate) -> tuple[Interval, Interval, Interval]:
         """Give the baseline's, the treatment's, and the difference."""

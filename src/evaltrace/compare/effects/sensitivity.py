@@ -112,7 +112,11 @@ def _analyse(
     if way.applies(metric):
         counted_so = to_differences(tasks, options, way.baseline(metric), way.treatment(metric))
         difference = paired_interval(
-            counted_so.values, counted_so.attempts, metric.kind, options, counted_so.clusters
+            counted_so.values,
+            counted_so.attempts,
+            _kind_of(way, tasks, metric),
+            options,
+            counted_so.clusters,
         )
     return Analysis(
         name=way.name,
@@ -121,6 +125,18 @@ def _analyse(
         difference=difference,
         finding=finding_of(difference, options.alpha, metric.better),
     )
+
+
+def _kind_of(
+    way: _Way, tasks: Sequence[Pair], metric: Metric
+) -> Literal["binary", "fraction", "number"]:
+    """Tell which values a way counts: what stands beside an error may lie beyond 0 and 1."""
+    if way.name == "as_run":
+        for pair in tasks:
+            recorded = (trial.recorded for trial in (*pair.baseline, *pair.treatment))
+            if any(value is not None and not 0 <= value <= 1 for value in recorded):
+                return "number"
+    return metric.kind
 
 
 def _survives(chosen: Analysis, analyses: Sequence[Analysis], missing: Missing) -> bool | None:

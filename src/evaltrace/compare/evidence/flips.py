@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import fsum
 from typing import Literal
 
@@ -28,6 +29,27 @@ _MOST_FALSE = 0.2
 Movement = Literal["gained", "lost", "unstable", "unchanged"]
 
 
+Counts = tuple[int, int, int, int]
+"""Passes and attempts of the baseline, and those of the treatment."""
+
+
+# Tasks have few outcomes between them: each is worked out once.
+@lru_cache(maxsize=4096)
+def _difference(counts: Counts) -> Fraction:
+    passed_before, before, passed_after, after = counts
+    return Fraction(passed_after, after) - Fraction(passed_before, before)
+
+
+@lru_cache(maxsize=4096)
+def _movement(counts: Counts) -> Movement:
+    difference = _difference(counts)
+    if abs(difference) > _HALF:
+        return "gained" if difference > 0 else "lost"
+    passed_before, before, passed_after, after = counts
+    steady = passed_before in (0, before) and passed_after in (0, after)
+    return "unchanged" if steady and not difference else "unstable"
+
+
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     """The attempts of a task in both arms that passed or failed."""
@@ -35,20 +57,15 @@ class _Outcome:
     task: str
     baseline: list[Trial]
     treatment: list[Trial]
-    counts: tuple[int, int, int, int]
+    counts: Counts
 
     @property
     def difference(self) -> Fraction:
-        passed_before, before, passed_after, after = self.counts
-        return Fraction(passed_after, after) - Fraction(passed_before, before)
+        return _difference(self.counts)
 
     @property
     def movement(self) -> Movement:
-        if abs(self.difference) > _HALF:
-            return "gained" if self.difference > 0 else "lost"
-        passed_before, before, passed_after, after = self.counts
-        steady = passed_before in (0, before) and passed_after in (0, after)
-        return "unchanged" if steady and not self.difference else "unstable"
+        return _movement(self.counts)
 
     @property
     def is_repeated(self) -> bool:
@@ -112,10 +129,11 @@ def _flip(outcome: _Outcome, treated: Treated) -> Flip:
 
 def _order(flip: Flip) -> tuple[Fraction, float, str]:
     """Put the largest movement first, then the surest one."""
-    before = Fraction(flip.passed_baseline, flip.of_baseline)
-    after = Fraction(flip.passed_treatment, flip.of_treatment)
+    moved = _difference(
+        (flip.passed_baseline, flip.of_baseline, flip.passed_treatment, flip.of_treatment)
+    )
     sure = abs((0.5 if flip.likelihood is None else flip.likelihood) - 0.5)
-    return -abs(after - before), -sure, flip.task
+    return -abs(moved), -sure, flip.task
 
 
 def _chance(outcomes: Sequence[_Outcome]) -> ChanceFlips | None:

@@ -14,6 +14,9 @@ import msgspec
 from evaltrace.errors import UnknownName
 from evaltrace.trace import Task, Trace
 
+LARGEST = 1e15
+"""A number beyond it is a mistake, and would drown every sum."""
+
 GROUPS = ("category", "difficulty", "repository", "language")
 """What tasks are grouped by where nothing else is asked for."""
 
@@ -43,11 +46,11 @@ def value_at(trace: Trace, path: str) -> Any:
 
 
 def number_at(trace: Trace, path: str) -> float | None:
-    """Give the number a path leads to; None for anything else, true and false included."""
+    """Give the number a path leads to; None for anything else, true, false and NaN included."""
     value = value_at(trace, path)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if value - value == 0 else None
+    return value if abs(value) <= LARGEST else None
 
 
 def text_at(trace: Trace, field: str) -> str | None:

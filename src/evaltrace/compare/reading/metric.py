@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from evaltrace.compare.reading.fields import is_field, number_at, number_fields
+from evaltrace.compare.reading.fields import LARGEST, is_field, number_at, number_fields
 from evaltrace.compare.sides import Side
 from evaltrace.comparison import Metric
 from evaltrace.errors import UnknownName
@@ -28,15 +28,21 @@ class MetricField:
     rewards: str | None
 
     def read(self, trace: Trace) -> float | None:
-        """Read the metric of a trace; None where it has none."""
-        if self.rewards is not None:
-            return (trace.rewards or {}).get(self.rewards)
-        return number_at(trace, self.path)
+        """Read the metric of a trace; None where it has none, or one beyond all measure."""
+        if self.rewards is None:
+            return number_at(trace, self.path)
+        value = (trace.rewards or {}).get(self.rewards)
+        return value if value is not None and abs(value) <= LARGEST else None
 
     @property
     def is_reward(self) -> bool:
-        """Whether the verifier gave it, so that it says whether a trial passed."""
+        """Whether the verifier gave it."""
         return self.rewards is not None or self.path == "test_reward"
+
+    @property
+    def says_passed(self) -> bool:
+        """Whether a trial passes by this metric; a count of failures leaves that to the reward."""
+        return self.is_reward and not self.smaller_is_better
 
     @property
     def smaller_is_better(self) -> bool:
@@ -59,14 +65,14 @@ def find_metric(name: str) -> MetricField:
 def to_metric(field: MetricField, sides: Sequence[Side], threshold: float) -> Metric:
     """Describe the metric by the values seen; UnknownName when no trial has it."""
     trials = [trial for side in sides for trial in side.trials]
-    values = {trial.value for trial in trials} | {trial.recorded for trial in trials}
-    known = {value for value in values if value is not None}
-    if not known:
+    # Only what counts says which values there are: an error's reward must change nothing.
+    known = {trial.value for trial in trials if trial.value is not None}
+    if not known and all(trial.recorded is None for trial in trials):
         _check_known(field, [trial.trace for trial in trials])
     return Metric(
         name=field.name,
         field=field.path,
-        kind=_kind(known) if field.is_reward else "number",
+        kind=_kind(known) if field.says_passed else "number",
         better="lower" if field.smaller_is_better else "higher",
         pass_threshold=threshold,
         unit=_unit(field),

@@ -10,14 +10,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from evaltrace.aggregate import read_records
+from evaltrace.compare.collector import collector_paused
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.reading.metric import MetricField
-from evaltrace.compare.reading.reduction import to_trial
+from evaltrace.compare.reading.reduction import Configs, to_trial
 from evaltrace.compare.sides import Trial
 from evaltrace.errors import NothingFound, Problem, UnreadablePath
 from evaltrace.files import STANDARD_INPUT, Frame, read_items
-from evaltrace.plan import Options, plan_aggregation
 from evaltrace.trace import Input, Trace
 
 
@@ -55,15 +54,17 @@ def _read_file(
     path: Path, metric: MetricField, options: CompareOptions, patterns: Sequence[str]
 ) -> Reading:
     reading = Reading(path.name if path != STANDARD_INPUT else "-", "file", [], "")
+    configs: Configs = {}
     running = sha256()
-    for item in read_items(path):
-        if isinstance(item, Frame):
-            reading.inputs += item.inputs
-            reading.problems += item.problems
-            continue
-        if path == STANDARD_INPUT:
-            running.update(msgspec.json.encode(item))
-        reading.trials.append(to_trial(item, metric, options, patterns))
+    with collector_paused():
+        for item in read_items(path):
+            if isinstance(item, Frame):
+                reading.inputs += item.inputs
+                reading.problems += item.problems
+                continue
+            if path == STANDARD_INPUT:
+                running.update(msgspec.json.encode(item))
+            reading.trials.append(to_trial(item, metric, options, patterns, configs))
     if not reading.trials:
         hint = "Aggregate a job first: evaltrace aggregate JOB -o FILE"
         raise NothingFound("the file holds no trace", where=str(path), hint=hint)
@@ -92,6 +93,10 @@ def _keep_traces_problems(reading: Reading) -> None:
 def _read_jobs(
     path: Path, metric: MetricField, options: CompareOptions, patterns: Sequence[str]
 ) -> Reading:
+    # The readers of all agents' logs: a file of traces needs none of them.
+    from evaltrace.aggregate import read_records
+    from evaltrace.plan import Options, plan_aggregation
+
     chosen = Options(
         pass_threshold=options.pass_threshold,
         prices=options.prices,
@@ -100,13 +105,14 @@ def _read_jobs(
     )
     plan = plan_aggregation([path], chosen)
     reading = Reading(path.resolve().name, "jobs", [], "", plan.inputs, list(plan.problems))
+    configs: Configs = {}
     running = sha256()
     for record in read_records(plan):
         if record.trace is None:
             reading.problems += record.problems
             continue
         running.update(record.line or b"")
-        reading.trials.append(to_trial(record.trace, metric, options, patterns))
+        reading.trials.append(to_trial(record.trace, metric, options, patterns, configs))
     if not reading.trials:
         first = next(iter(reading.problems), None)
         hint = f"{first.path}: {first.message}" if first else None

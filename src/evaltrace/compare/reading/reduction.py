@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
+import msgspec
 from msgspec import structs
 
 from evaltrace.compare.options import CompareOptions
@@ -16,7 +18,7 @@ from evaltrace.compare.reading.metric import MetricField
 from evaltrace.compare.sides import State, Trial
 from evaltrace.measures import counts_reward
 from evaltrace.mentions import count_mentions
-from evaltrace.trace import Event, Mentions, Trace
+from evaltrace.trace import AgentConfig, Event, Mentions, Trace
 from evaltrace.untrusted import one_line
 
 BUILT_IN = "results of built-in tools"
@@ -28,18 +30,31 @@ _TARGETS = (
 )  # fmt: skip
 """Where a tool call says what it is about, the most telling first."""
 
+_NOTHING: list[Any] = []
+"""The empty list of all reduced traces, which nobody changes."""
+
+Configs = dict[bytes, AgentConfig]
+"""Configurations of agents by their JSON."""
+
 
 def to_trial(
-    trace: Trace, metric: MetricField, options: CompareOptions, patterns: Sequence[str] = ()
+    trace: Trace,
+    metric: MetricField,
+    options: CompareOptions,
+    patterns: Sequence[str] = (),
+    configs: Configs | None = None,
 ) -> Trial:
-    """Reduce a trace to what is counted; `patterns` are looked for in its shell commands."""
+    """Reduce a trace to what is counted; `patterns` are looked for in its shell commands.
+
+    Trials of the same configuration share one object of `configs`, which is added to.
+    """
     recorded = metric.read(trace)
     state = _state(trace, recorded)
     value = recorded if state == "valid" else None
-    if value is None and options.on_missing == "as-fail" and _can_fail(metric):
+    if value is None and options.on_missing == "as-fail" and metric.says_passed:
         value = 0.0
     return Trial(
-        trace=_without_texts(trace, patterns),
+        trace=_without_texts(trace, patterns, {} if configs is None else configs),
         task=trace.task.name,
         state=state,
         value=value,
@@ -50,11 +65,6 @@ def to_trial(
         cases=_cases(trace),
         texts=_texts(trace),
     )
-
-
-def _can_fail(metric: MetricField) -> bool:
-    """Tell whether 0 is the worst value: of a count of failures it would be the best."""
-    return metric.is_reward and not metric.smaller_is_better
 
 
 def _state(trace: Trace, recorded: float | None) -> State:
@@ -70,19 +80,21 @@ def _state(trace: Trace, recorded: float | None) -> State:
 def _passed(
     trace: Trace, value: float | None, metric: MetricField, threshold: float
 ) -> bool | None:
-    if metric.is_reward:
+    if metric.says_passed:
         return None if value is None else value >= threshold
     reward = trace.test_reward if counts_reward(trace) else None
     return None if reward is None else reward >= threshold
 
 
+# Attempts at a task were told the same, and often follow each other.
+@lru_cache(maxsize=8)
 def _digest(text: str | None) -> str | None:
     if text is None:
         return None
     return blake2b(text.strip().encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
-def _without_texts(trace: Trace, patterns: Sequence[str]) -> Trace:
+def _without_texts(trace: Trace, patterns: Sequence[str], configs: Configs) -> Trace:
     tools = trace.tools
     missing = [name for name in patterns if name not in _patterns(tools.mentions)]
     if missing and trace.events is not None:
@@ -91,14 +103,21 @@ def _without_texts(trace: Trace, patterns: Sequence[str]) -> Trace:
     response = trace.agent_response
     return structs.replace(
         trace,
+        agent_config=_shared(trace.agent_config, configs),
         task_instruction=None,
         agent_request=None,
         agent_response=response and structs.replace(response, result=None),
         test_output=None,
         tools=tools,
         events=None,
-        tests=trace.tests and structs.replace(trace.tests, cases=[]),
+        tests=trace.tests and structs.replace(trace.tests, cases=_NOTHING),
+        problems=trace.problems or _NOTHING,
+        truncated=trace.truncated or _NOTHING,
     )
+
+
+def _shared(config: AgentConfig, configs: Configs) -> AgentConfig:
+    return configs.setdefault(msgspec.json.encode(config), config)
 
 
 def _patterns(mentions: list[Mentions] | None) -> set[str]:

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.sides import Pair, Pairing, Trial
 from evaltrace.compare.spending.per_solved import measure_per_solved
-from evaltrace.compare.spending.quantities import Meter
+from evaltrace.compare.spending.quantities import Asked, Meter
 from evaltrace.comparison import PerSolved, Quantity, Time, Tokens
-from evaltrace.trace import Tokens as TraceTokens
+
+_TOKENS = ("input", "output", "cache_creation", "cache_read", "total", "total_with_cache")
+
+
+def _tokens_name(kind: str) -> str:
+    return f"{kind.replace('_', ' ')} tokens"
+
+
+_ASKED = (
+    Asked("cost", "usd", attrgetter("cost.usd")),
+    *(Asked(_tokens_name(kind), "tokens", attrgetter(f"tokens.{kind}")) for kind in _TOKENS),
+    Asked("agent time", "s", attrgetter("durations.agent_execution_s")),
+    Asked("total time", "s", attrgetter("durations.total_s")),
+    Asked("turns", "turns", attrgetter("turns")),
+    Asked("tool calls", "calls", attrgetter("tool_calls")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,34 +45,16 @@ class Spending:
 def measure_spending(pairing: Pairing, options: CompareOptions) -> Spending:
     """Measure what both arms spent on the paired tasks."""
     meter = Meter(pairing.pairs, options)
-    cost = meter.measure("cost", "usd", lambda metrics: metrics.cost.usd)
+    measured = {quantity.name: quantity for quantity in meter.measure(_ASKED)}
+    cost = measured["cost"]
     cost.note = "; ".join(filter(None, (cost.note, _name_sources(pairing.pairs)))) or None
     return Spending(
         cost=cost,
-        tokens=_measure_tokens(meter),
-        time=Time(
-            agent=meter.measure(
-                "agent time", "s", lambda metrics: metrics.durations.agent_execution_s
-            ),
-            total=meter.measure("total time", "s", lambda metrics: metrics.durations.total_s),
-        ),
-        turns=meter.measure("turns", "turns", lambda metrics: metrics.turns),
-        tool_calls=meter.measure("tool calls", "calls", lambda metrics: metrics.tool_calls),
+        tokens=Tokens(**{kind: measured[_tokens_name(kind)] for kind in _TOKENS}),
+        time=Time(agent=measured["agent time"], total=measured["total time"]),
+        turns=measured["turns"],
+        tool_calls=measured["tool calls"],
         per_solved=measure_per_solved(pairing.pairs, meter, options),
-    )
-
-
-def _measure_tokens(meter: Meter) -> Tokens:
-    def of(kind: str, read: Callable[[TraceTokens], int | None]) -> Quantity:
-        return meter.measure(f"{kind} tokens", "tokens", lambda metrics: read(metrics.tokens))
-
-    return Tokens(
-        input=of("input", lambda tokens: tokens.input),
-        output=of("output", lambda tokens: tokens.output),
-        cache_creation=of("cache creation", lambda tokens: tokens.cache_creation),
-        cache_read=of("cache read", lambda tokens: tokens.cache_read),
-        total=of("total", lambda tokens: tokens.total),
-        total_with_cache=of("total with cache", lambda tokens: tokens.total_with_cache),
     )
 
 
@@ -71,7 +69,7 @@ def _name_sources(pairs: Sequence[Pair]) -> str | None:
 
 
 def _count_sources(trials: Iterable[Trial]) -> Counter[str]:
-    costs = (trial.trace.metrics.cost for trial in trials)
+    costs = map(attrgetter("trace.metrics.cost"), trials)
     return Counter(cost.source or "of unknown source" for cost in costs if cost.usd is not None)
 
 

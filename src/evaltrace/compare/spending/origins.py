@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import fsum
+from operator import attrgetter
 from typing import Literal
 
 from evaltrace.compare.sides import Pairing, Trial
@@ -15,6 +16,7 @@ from evaltrace.untrusted import one_line
 _NAME_WIDTH = 80
 _WORTH_SAYING = 0.005
 _OWN_TEXTS = ("reasoning", "answers")
+_METRICS = "trace.metrics"
 _TOKENS = ("input", "output", "cache_creation", "cache_read")
 
 Unit = Literal["tokens", "characters", "calls"]
@@ -32,20 +34,15 @@ def find_cost_origins(pairing: Pairing) -> CostOrigins:
     results = sorted(sources.difference(_OWN_TEXTS))
     rows: list[tuple[str, Unit, Read]] = [
         *(
-            (f"{kind.replace('_', ' ')} tokens", "tokens", partial(_tokens, kind))
+            (f"{kind.replace('_', ' ')} tokens", "tokens", attrgetter(f"{_METRICS}.tokens.{kind}"))
             for kind in _TOKENS
         ),
         *((name, "characters", partial(_text, name)) for name in (*_OWN_TEXTS, *results)),
-        ("tool calls", "calls", lambda trial: trial.trace.metrics.tool_calls),
-        ("turns", "calls", lambda trial: trial.trace.metrics.turns),
+        ("tool calls", "calls", attrgetter(f"{_METRICS}.tool_calls")),
+        ("turns", "calls", attrgetter(f"{_METRICS}.turns")),
     ]
     parts = [_compare(name, unit, baseline, treatment, read) for name, unit, read in rows]
     return CostOrigins(parts=parts, statement=_statement(parts))
-
-
-def _tokens(kind: str, trial: Trial) -> float | None:
-    found: int | None = getattr(trial.trace.metrics.tokens, kind)
-    return found
 
 
 def _text(name: str, trial: Trial) -> float | None:
@@ -66,7 +63,7 @@ def _compare(
 
 
 def _mean(trials: Sequence[Trial], read: Read) -> float | None:
-    values = [value for trial in trials if (value := read(trial)) is not None]
+    values = [value for value in map(read, trials) if value is not None]
     return fsum(values) / len(values) if values else None
 
 

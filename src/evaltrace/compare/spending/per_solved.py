@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import fsum
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +70,7 @@ def measure_per_solved(pairs: Sequence[Pair], meter: Meter, options: CompareOpti
 
 
 def _total(pairs: Sequence[Pair], meter: Meter) -> _Totals:
-    baseline, treatment = (spent.bill for spent in meter.read(lambda metrics: metrics.cost.usd))
+    baseline, treatment = (spent.bill for spent in meter.read(attrgetter("cost.usd")))
     passed_baseline = np.array([_pass_rate(pair.baseline) for pair in pairs], dtype=np.float64)
     passed_treatment = np.array([_pass_rate(pair.treatment) for pair in pairs], dtype=np.float64)
     places = known_in_both(baseline + passed_baseline, treatment + passed_treatment)

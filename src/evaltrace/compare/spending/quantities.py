@@ -6,9 +6,10 @@ compares what a typical task takes, by the trials that count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import exp, fsum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.sides import Pair, Trial
 from evaltrace.compare.wording import counted
 from evaltrace.comparison import Amount, Interval, Quantity
-from evaltrace.stats.intervals import Ratio, geometric_ratio
+from evaltrace.stats.intervals import Bounds, Ratio, geometric_ratio
 from evaltrace.stats.subsets import Subsets
 from evaltrace.trace import Metrics
 
@@ -51,6 +52,14 @@ class Spent:
     typical: Vector
 
 
+class Asked(NamedTuple):
+    """A quantity to measure, its unit, and where trials record it."""
+
+    name: str
+    unit: str
+    read: Read
+
+
 class _Arm:
     """The trials of one arm, pair after pair."""
 
@@ -63,7 +72,7 @@ class _Arm:
 
     def read(self, read: Read) -> Spent:
         """Read a quantity off all trials; what is below 0 or no number is unknown."""
-        amounts = np.array([read(metrics) for metrics in self._metrics], dtype=np.float64)
+        amounts = np.array(list(map(read, self._metrics)), dtype=np.float64)
         known = (amounts >= 0) & (amounts < np.inf)
         counting = known & self._counts
         return Spent(
@@ -98,17 +107,46 @@ class Meter:
         """Read a quantity in both arms."""
         return self._baseline.read(read), self._treatment.read(read)
 
-    def measure(self, name: str, unit: str, read: Read) -> Quantity:
-        """Measure a quantity: amounts always, ratios where enough pairs know it."""
-        baseline, treatment = self.read(read)
-        billed = known_in_both(baseline.bill, treatment.bill)
-        pairs, compared = len(self._solved), is_enough(len(billed), len(self._solved))
+    def measure(self, asked: Sequence[Asked]) -> Iterator[Quantity]:
+        """Measure quantities: amounts always, ratios where enough pairs know them."""
+        spent = [self.read(row.read) for row in asked]
+        billed = [known_in_both(baseline.bill, treatment.bill) for baseline, treatment in spent]
+        bounds = self._bound_ratios(spent, billed)
+        for number, (row, arms) in enumerate(zip(asked, spent, strict=True)):
+            yield self._quantity(row.name, row.unit, *arms, billed[number], bounds.get(number))
+
+    def _bound_ratios(
+        self, spent: Sequence[tuple[Spent, Spent]], billed: Sequence[Places]
+    ) -> dict[int, Bounds]:
+        """Bound the ratios of bills by their number, those known to the same pairs together."""
+        alike: dict[bytes, list[int]] = {}
+        for number, places in enumerate(billed):
+            if is_enough(len(places), len(self._solved)):
+                alike.setdefault(places.tobytes(), []).append(number)
+        found: dict[int, Bounds] = {}
+        for numbers in alike.values():
+            places = billed[numbers[0]]
+            bills = [(spent[n][1].bill[places], spent[n][0].bill[places]) for n in numbers]
+            bounds = self.subsets(places).ratios(bills, self._options.alpha)
+            found |= zip(numbers, bounds, strict=True)
+        return found
+
+    def _quantity(
+        self,
+        name: str,
+        unit: str,
+        baseline: Spent,
+        treatment: Spent,
+        billed: Places,
+        bounds: Bounds | None,
+    ) -> Quantity:
+        pairs, compared = len(self._solved), bounds is not None
         return Quantity(
             name=name,
             unit=unit,
             baseline=_amount(baseline),
             treatment=_amount(treatment),
-            ratio=self._ratio(baseline, treatment, billed) if compared else None,
+            ratio=self._ratio(baseline, treatment, billed, bounds) if bounds else None,
             typical=self._typical(baseline, treatment) if compared else None,
             solved_by_both=self._solved_by_both(baseline, treatment) if compared else None,
             known_pairs=len(billed),
@@ -129,11 +167,11 @@ class Meter:
         """Name the method of a ratio."""
         return f"{statistic}, random subsets of {'groups' if self._clusters else 'tasks'}"
 
-    def _ratio(self, baseline: Spent, treatment: Spent, places: Places) -> Interval:
+    def _ratio(self, baseline: Spent, treatment: Spent, places: Places, bounds: Bounds) -> Interval:
         first, second = baseline.bill[places], treatment.bill[places]
         if not fsum(first) > 0:
             return Interval(n=len(places), note="the baseline spent nothing")
-        low, high = self.subsets(places).ratio(second, first, self._options.alpha)
+        low, high = bounds
         uncounted = baseline.uncounted + treatment.uncounted
         notes = list(self._notes)
         if uncounted:

@@ -76,8 +76,10 @@ class _Counts:
 
     def use(self, trial: Trial) -> float | None:
         """Count 1 where the tool was called, 0 where it was not."""
+        if trial.value is None:
+            return None
         calls = self._treated.calls(trial)
-        return None if trial.value is None or calls is None else float(calls[0] > 0)
+        return None if calls is None else 1.0 if calls[0] else 0.0
 
     def value(self, trial: Trial) -> float | None:
         """Count the value where the use is known too."""
@@ -206,8 +208,12 @@ def _tool_use(trials: Sequence[Trial], treated: Treated, *, is_treatment: bool) 
 
 def _has_started(trial: Trial, treated: Treated) -> bool:
     metrics = trial.trace.metrics
-    known = (metrics.durations.agent_execution_s, metrics.turns, treated.calls(trial))
-    return trial.state == "running" or any(value is not None for value in known)
+    return (
+        trial.state == "running"
+        or metrics.durations.agent_execution_s is not None
+        or metrics.turns is not None
+        or treated.calls(trial) is not None
+    )
 
 
 def _add_trial(found: ToolUse, trial: Trial, treated: Treated, *, is_treatment: bool) -> None:

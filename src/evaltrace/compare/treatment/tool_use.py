@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from evaltrace.compare.sides import Side, Trial
@@ -13,6 +12,9 @@ from evaltrace.untrusted import one_line
 
 _NAME_WIDTH = 120
 _MENTIONED = "commands that match "
+
+_NOT_COUNTED, _COUNTED, _PASSED = 2, 3, 4
+"""Where the trials that called a tool are counted, by how they ended; before it, its calls."""
 
 _Key = tuple[str | None, str]
 """A server and a tool of it."""
@@ -35,7 +37,8 @@ def to_tool_rows(baseline: Side, treatment: Side, treated: Treated) -> list[Tool
     tools: dict[_Key, _Tool] = {}
     for side, of_treatment in ((baseline, False), (treatment, True)):
         for trial in side.trials:
-            passed = trial.value is not None and trial.passed is True
+            end = _PASSED if trial.passed is True else _COUNTED
+            end = _NOT_COUNTED if trial.value is None else end
             for calls in _calls(trial):
                 key = calls.server, calls.name
                 tool = tools.get(key)
@@ -43,22 +46,20 @@ def to_tool_rows(baseline: Side, treatment: Side, treated: Treated) -> list[Tool
                     tool = tools[key] = _Tool(calls.kind, _is_treated(calls, treated))
                 counts = tool.treatment if of_treatment else tool.baseline
                 counts[0] += calls.count
-                counts[1] += calls.errors
-                counts[2] += 1
-                counts[3] += trial.value is not None
-                counts[4] += passed
+                if calls.errors:
+                    counts[1] += calls.errors
+                counts[end] += 1
     return sorted((_to_row(key, tool) for key, tool in tools.items()), key=_order)
 
 
-def _calls(trial: Trial) -> Iterator[ToolCalls]:
+def _calls(trial: Trial) -> list[ToolCalls]:
     tools = trial.trace.tools
-    for calls in tools.calls or ():
-        if calls.count:
-            yield calls
+    made = [calls for calls in tools.calls or () if calls.count]
     for found in tools.mentions or ():
         if found.count:
             name = f"{_MENTIONED}{found.pattern}"
-            yield ToolCalls(name=name, kind="shell", count=found.count, errors=found.errors)
+            made.append(ToolCalls(name=name, kind="shell", count=found.count, errors=found.errors))
+    return made
 
 
 def _is_treated(calls: ToolCalls, treated: Treated) -> bool:
@@ -81,8 +82,10 @@ def _to_row(key: _Key, tool: _Tool) -> ToolRow:
 
 
 def _to_use(counts: list[int]) -> UseOfTool:
-    calls, errors, trials, valid, passed = counts
-    return UseOfTool(calls=calls, errors=errors, trials=trials, valid=valid, passed=passed)
+    calls, errors, *trials = counts
+    return UseOfTool(
+        calls=calls, errors=errors, trials=sum(trials), valid=sum(trials[1:]), passed=trials[2]
+    )
 
 
 def _order(row: ToolRow) -> tuple[bool, int, str, str]:

@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from operator import attrgetter
+from typing import Literal, NamedTuple
 
 from evaltrace.compare.sides import Side, Trial
 from evaltrace.compare.treatment.configuration import Difference, find_difference, shown_fields
@@ -25,7 +26,17 @@ _SEARCHED = 4096
 _SHOWN = 80
 # Agents write `my server` as `my_server` in the names of its tools.
 _MARKS = re.compile(r"[^\w-]", re.ASCII)
+_SERVER = attrgetter("server")
 _SEEN_ONLY = re.compile(r": (?:init|MCP servers of the session)$")
+
+
+class _Known(NamedTuple):
+    """What became of the treatment in a trial."""
+
+    trial: Trial
+    calls: tuple[int, int] | None
+    status: ToolStatus | None
+    configured: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +53,7 @@ class Treated:
     pattern: re.Pattern[str] | None = None
     named: bool = False
     in_commands: bool = False
-    _counted: dict[int, tuple[Trial, tuple[int, int] | None]] = field(
-        default_factory=dict, repr=False
-    )
+    _known: dict[int, _Known] = field(default_factory=dict, repr=False)
 
     @property
     def is_tool(self) -> bool:
@@ -59,16 +68,21 @@ class Treated:
 
     def calls(self, trial: Trial) -> tuple[int, int] | None:
         """Count the calls of the treated tool, and the failed ones; None where nothing tells."""
+        return (self._known.get(id(trial)) or self._learn(trial)).calls
+
+    def _learn(self, trial: Trial) -> _Known:
         # Every part of the report asks for it. The trial is kept too, so that its id stays its own.
-        known = self._counted.get(id(trial))
-        if known is None:
-            known = self._counted[id(trial)] = (trial, self._count(trial))
-        return known[1]
+        counted, configured = self._count(trial), self._is_configured(trial)
+        status = self._status(trial, counted, configured=configured)
+        known = self._known[id(trial)] = _Known(trial, counted, status, configured)
+        return known
 
     def _count(self, trial: Trial) -> tuple[int, int] | None:
         tools = trial.trace.tools
         if not self.is_tool or tools.calls is None:
             return None
+        if self.pattern is None and not any(map(_SERVER, tools.calls)):
+            return 0, 0  # nearly all calls are of built-in tools
         counts = [(row.count, row.errors) for row in tools.calls if self.has(row)]
         if self.pattern is not None and self.in_commands:
             wanted = self.pattern.pattern
@@ -83,7 +97,11 @@ class Treated:
 
         A call that succeeded is the best evidence; one of several servers is enough.
         """
-        counted = self.calls(trial)
+        return (self._known.get(id(trial)) or self._learn(trial)).status
+
+    def _status(
+        self, trial: Trial, counted: tuple[int, int] | None, *, configured: bool
+    ) -> ToolStatus | None:
         if counted is not None and counted[0] > counted[1]:
             return "connected"
         rows = [row for row in trial.trace.tools.mcp_servers or () if self._is_server(row.name)]
@@ -92,10 +110,13 @@ class Treated:
         if self.pattern is not None:
             return self._status_by_name(trial)
         known = self.is_tool and trial.trace.tools.mcp_servers is not None
-        return "absent" if known and not self.configured(trial) else None
+        return "absent" if known and not configured else None
 
     def configured(self, trial: Trial) -> bool:
         """Tell whether the configuration of a trial gives it the tool's server."""
+        return (self._known.get(id(trial)) or self._learn(trial)).configured
+
+    def _is_configured(self, trial: Trial) -> bool:
         return any(map(self._is_server, configured_servers(trial)))
 
     def _is_server(self, name: str) -> bool:
@@ -122,9 +143,11 @@ def spelled(server: str) -> str:
 
 def configured_servers(trial: Trial) -> set[str]:
     """Name the MCP servers that a trial's configuration gives it, whatever was seen later."""
-    given = trial.trace.agent_config.agent.mcp_servers or ()
-    names = {row.get("name") if isinstance(row, dict) else row for row in given}
-    for server in trial.trace.tools.mcp_servers or ():
+    given, seen = trial.trace.agent_config.agent.mcp_servers, trial.trace.tools.mcp_servers
+    if not given and not seen:
+        return set()
+    names = {row.get("name") if isinstance(row, dict) else row for row in given or ()}
+    for server in seen or ():
         if server.status != "disabled" and not all(map(_SEEN_ONLY.search, server.configured_in)):
             names.add(server.name)
     return {name for name in names if isinstance(name, str)}
