@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from zlib import crc32
@@ -936,8 +937,8 @@ def poor_comparison(**changes: Any) -> c.Comparison:
         "verdict": c.Verdict(
             finding="no_difference_shown",
             sentence=(
-                "~ No difference shown: new at 0 points, 95 % interval -60 to +60, 4 tasks x 1 "
-                "attempt, cost not known in enough pairs."
+                "~ No difference shown: new at 0.0 points, 95 % interval -60.0 to +60.0, "
+                "4 tasks x 1 attempt, cost not known in enough pairs."
             ),
             robust=None,
         ),
@@ -1021,6 +1022,10 @@ def nothing_known(**changes: Any) -> c.Comparison:
     return copied(unknown, **changes)
 
 
+_hints_of = cache(get_type_hints)
+"""The types of the fields of a record, worked out once for each kind of record."""
+
+
 def _emptied(value: Any, kind: Any) -> Any:
     if get_origin(kind) in (Union, UnionType):
         return None
@@ -1028,7 +1033,7 @@ def _emptied(value: Any, kind: Any) -> Any:
         return [_emptied(item, get_args(kind)[0]) for item in value]
     if not isinstance(value, Struct):
         return value
-    hints = get_type_hints(type(value))
+    hints = _hints_of(type(value))
     return copied(value, **{name: _emptied(getattr(value, name), hints[name]) for name in hints})
 
 
@@ -1072,7 +1077,7 @@ def _spoiled(value: Any, kind: Any, shift: int) -> Any:
         return {_spoiled(k, key, shift): _spoiled(v, inner, shift) for k, v in value.items()}
     parts = {
         name: _spoiled(getattr(value, name), hint, shift)
-        for name, hint in get_type_hints(kind).items()
+        for name, hint in _hints_of(kind).items()
         if name not in ("schema_version", "unit")
     }
     return replace(value, **parts) if kind is Problem else copied(value, **parts)

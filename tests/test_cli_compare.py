@@ -73,7 +73,7 @@ def test_the_report_goes_to_standard_output(arms: tuple[str, str]) -> None:
     result = compare(*arms)
     assert result.exit_code == 0, result.output
     assert "10 tasks" in result.stdout
-    assert "80 points" in result.stdout
+    assert "80.0 points" in result.stdout
     assert len(result.stdout.splitlines()) <= 45
     assert "\x1b" not in result.stdout
     assert len(compare(*arms, "--full").stdout) > len(result.stdout)

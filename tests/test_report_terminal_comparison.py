@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -16,8 +16,8 @@ from comparisons import (
     three_arms,
 )
 from evaltrace.comparison import Comparison
-from evaltrace.reports import wording as say
 from evaltrace.reports.sections import Table
+from evaltrace.reports.sections.arms import verdict_sentence
 from evaltrace.reports.terminal import render_audit, render_comparison, render_power
 from evaltrace.reports.terminal.grid import lay_out_table
 from test_terminal import widest
@@ -29,6 +29,11 @@ SAMPLES = {
     "nothing_known": nothing_known,
 }
 COLOURED = re.compile(r"\x1b\[1;\d\dm(.*?)\x1b\[0m")
+
+
+@cache
+def text_of(make: Callable[[], Comparison], width: int, full: bool) -> str:
+    return render_comparison(make(), width, full=full)
 
 
 @cache
@@ -55,7 +60,7 @@ def crowded() -> Comparison:
         denominators=denominators,
         audit=whole.audit * 40,
         treatment=copied(whole.treatment, statement=long),
-        further=whole.further * 9,
+        further=whole.further * 5,
     )
 
 
@@ -76,19 +81,19 @@ def test_the_full_report_reads_as_before(
     golden(f"comparison_{name}_full_{width}.txt", text)
 
 
+HOSTILE: list[Callable[[], Comparison]] = [partial(spoiled, shift) for shift in range(10)]
+
+
 def all_samples() -> list[Any]:
     made = [pytest.param(make, id=name) for name, make in SAMPLES.items()]
-    hostile = [
-        pytest.param(lambda shift=shift: spoiled(shift), id=f"hostile-{shift}")
-        for shift in range(10)
-    ]
+    hostile = [pytest.param(make, id=f"hostile-{shift}") for shift, make in enumerate(HOSTILE)]
     return [*made, *hostile, pytest.param(crowded, id="crowded")]
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
 @pytest.mark.parametrize("make", all_samples())
 def test_the_short_report_is_one_screen(make: Callable[[], Comparison], width: int) -> None:
-    text = render_comparison(make(), width)
+    text = text_of(make, width, False)
     assert len(text.splitlines()) <= 45
     assert widest(text) <= width
 
@@ -96,13 +101,15 @@ def test_the_short_report_is_one_screen(make: Callable[[], Comparison], width: i
 @pytest.mark.parametrize("width", [40, 80, 120])
 @pytest.mark.parametrize("make", all_samples())
 def test_no_line_of_the_full_report_is_too_wide(make: Callable[[], Comparison], width: int) -> None:
-    assert widest(render_comparison(make(), width, full=True)) <= width
+    assert widest(text_of(make, width, True)) <= width
 
 
 @pytest.mark.parametrize("full", [False, True])
-@pytest.mark.parametrize("shift", range(10))
-def test_no_control_sequence_of_a_trace_survives(shift: int, full: bool) -> None:
-    text = render_comparison(spoiled(shift), full=full)
+@pytest.mark.parametrize("make", HOSTILE)
+def test_no_control_sequence_of_a_trace_survives(
+    make: Callable[[], Comparison], full: bool
+) -> None:
+    text = text_of(make, 80, full)
     assert re.findall(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e\u2066]", text) == []
 
 
@@ -143,15 +150,17 @@ def test_more_arms_follow_with_a_matrix_of_all() -> None:
 def test_colour_marks_findings_and_grades_and_changes_nothing_else(
     make: Callable[[], Comparison], full: bool
 ) -> None:
-    plain = render_comparison(make(), full=full)
+    plain = text_of(make, 80, full)
     coloured = render_comparison(make(), full=full, colour=True)
     assert "\x1b" not in plain
     assert COLOURED.sub(r"\1", coloured) == plain
     marked = set(COLOURED.findall(coloured))
     grades = {"blocker", "warning", "note"}
-    verdicts = {say.verdict_words(make().verdict)}
-    verdicts |= {say.verdict_words(other.verdict) for other in make().further}
-    assert all(text in grades or any(text in words for words in verdicts) for text in marked)
+    arms = [make(), *make().further]
+    verdicts = [" ".join(verdict_sentence(arm).split()) for arm in arms]
+    lines = {text.removesuffix("...") for text in marked - grades}
+    assert lines
+    assert all(any(text in words for words in verdicts) for text in lines)
 
 
 def test_blockers_are_shown_before_warnings_when_there_is_no_room() -> None:
@@ -161,6 +170,60 @@ def test_blockers_are_shown_before_warnings_when_there_is_no_room() -> None:
     assert re.search(r"^blocker  ", text, re.M)
     assert re.search(r"^\.\.\. [\d,]+ more differences: --full$", text, re.M)
     assert not re.search(r"^warning  ", text, re.M)
+
+
+def test_a_narrow_screen_leaves_no_row_out() -> None:
+    text = render_comparison(sample_comparison(), 60)
+    assert re.search(r"^in pairs +72 +72$", text, re.M)
+    assert re.search(r"^cost per solved +\$0\.86 +\$0\.86 +1\.00x", text, re.M)
+    assert widest(text) <= 60
+
+
+def named(baseline: str, treatment: str) -> Comparison:
+    whole = sample_comparison()
+    sides = (
+        copied(side, label=label)
+        for side, label in zip(
+            (whole.arms.baseline, whole.arms.treatment), (baseline, treatment), strict=True
+        )
+    )
+    before, after = sides
+    return copied(whole, arms=copied(whole.arms, baseline=before, treatment=after))
+
+
+def test_long_labels_of_one_field_are_told_apart_by_its_values() -> None:
+    text = render_comparison(named("reasoning_effort=low", "reasoning_effort=high"))
+    assert re.search(r"^low +78", text, re.M)
+    assert re.search(r"^high +78", text, re.M)
+    assert re.search(
+        r"^effort=low +78", render_comparison(named("effort=low", "effort=high")), re.M
+    )
+
+
+def test_without_pairs_the_screen_says_so_and_shows_no_empty_tables() -> None:
+    whole = nothing_known()
+    text = render_comparison(copied(whole, pairs=copied(whole.pairs, tasks=0)))
+    assert "\nFLIPS  not known: no pairs\n\nCOST  not known: no pairs\n" in text
+    assert "p not known" not in text
+
+
+def test_errors_are_counted_in_both_arms_and_running_trials_apart() -> None:
+    whole = sample_comparison()
+    running = copied(whole.denominators.treatment, running=2)
+    text = render_comparison(
+        copied(whole, denominators=copied(whole.denominators, treatment=running)), 160
+    )
+    assert (
+        "Errors: model provider 1 in baseline and 0 in codesearch, sandbox 1 and 2. "
+        "Still running: 0 in baseline and 2 in codesearch."
+    ) in text
+
+
+def test_the_verdict_is_said_once() -> None:
+    for make in (sample_comparison, poor_comparison):
+        text = " ".join(render_comparison(make(), 1000).split())
+        assert text.count(make().verdict.sentence) == 1
+        assert text.lower().count("no difference shown") == ("~" in make().verdict.sentence)
 
 
 def test_long_lists_of_flips_are_counted() -> None:

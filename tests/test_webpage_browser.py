@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,32 +70,41 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+def opened(browser: Any, file: Path, scheme: str = "light", script: bool = True) -> Any:
+    """Open a file in a window of its own; the page notes requests and complaints."""
+    context = browser.new_context(
+        viewport={"width": 1400, "height": 900}, color_scheme=scheme, java_script_enabled=script
+    )
+    page = context.new_page()
+    page.requests, page.complaints = [], []
+    page.on("request", lambda request: page.requests.append(request.url))
+    page.on("console", lambda message: page.complaints.append(message.text))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("dialog", lambda dialog: page.complaints.append(dialog.message) or dialog.dismiss())
+    if script:
+        page.add_init_script(WATCH)
+    page.goto(file.as_uri())
+    return page
+
+
 @pytest.fixture
 def show(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Open a file in a window of its own; the page notes requests and complaints."""
-    opened = []
+    """Open pages that a test may change; they are closed after it."""
+    pages = []
 
-    def open_page(file: Path, width: int = 1400, scheme: str = "light", script: bool = True) -> Any:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,
-            java_script_enabled=script,
-        )
-        opened.append(context)
-        page = context.new_page()
-        page.requests, page.complaints = [], []
-        page.on("request", lambda request: page.requests.append(request.url))
-        page.on("console", lambda message: page.complaints.append(message.text))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: page.complaints.append(dialog.message) or dialog.dismiss())
-        if script:
-            page.add_init_script(WATCH)
-        page.goto(file.as_uri())
-        return page
+    def open_page(file: Path, scheme: str = "light", script: bool = True) -> Any:
+        pages.append(opened(browser, file, scheme, script))
+        return pages[-1]
 
     yield open_page
-    for context in opened:
-        context.close()
+    for page in pages:
+        page.context.close()
+
+
+@pytest.fixture(scope="module")
+def seen(browser: Any, files: dict[str, Path]) -> Callable[[str], Any]:
+    """Open a page once for all tests that change nothing but its width and colours."""
+    return cache(lambda name: opened(browser, files[name]))
 
 
 def _values(table: Any, column: int) -> list[str | None]:
@@ -159,8 +169,8 @@ def test_the_keyboard_sorts_too_and_one_column_at_a_time(
     assert table.locator("thead [aria-sort]").count() == 1
 
 
-def test_every_table_can_be_sorted(show: Callable[..., Any], files: dict[str, Path]) -> None:
-    page = show(files["three"])
+def test_every_table_can_be_sorted(seen: Callable[[str], Any]) -> None:
+    page = seen("three")
     assert page.locator("table").count() > 20
     assert page.locator("thead th").count() == page.locator("thead th > button").count()
 
@@ -170,9 +180,9 @@ def test_every_table_can_be_sorted(show: Callable[..., Any], files: dict[str, Pa
 
 @pytest.mark.parametrize("name", KINDS)
 def test_nothing_is_fetched_and_the_policy_refuses_nothing_of_ours(
-    name: str, show: Callable[..., Any], files: dict[str, Path]
+    name: str, seen: Callable[[str], Any], files: dict[str, Path]
 ) -> None:
-    page = show(files[name])
+    page = seen(name)
     assert page.requests == [files[name].as_uri()]
     assert page.complaints == []
     assert page.evaluate("window.refused") == []
@@ -195,10 +205,8 @@ def test_the_policy_refuses_what_is_not_ours(
     assert page.evaluate("getComputedStyle(document.body).margin") == "0px"
 
 
-def test_a_script_in_a_trace_is_shown_as_text_and_does_not_run(
-    show: Callable[..., Any], files: dict[str, Path]
-) -> None:
-    page = show(files["hostile"])
+def test_a_script_in_a_trace_is_shown_as_text_and_does_not_run(seen: Callable[[str], Any]) -> None:
+    page = seen("hostile")
     assert "<script>alert(" in page.locator("body").inner_text()
     assert page.locator("script").count() == 1
     assert page.locator("img").count() == 0
@@ -210,9 +218,10 @@ def test_a_script_in_a_trace_is_shown_as_text_and_does_not_run(
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_phone_shows_the_page_without_scrolling_sideways(
-    name: str, show: Callable[..., Any], files: dict[str, Path]
+    name: str, seen: Callable[[str], Any]
 ) -> None:
-    page = show(files[name], width=400)
+    page = seen(name)
+    page.set_viewport_size({"width": 400, "height": 900})
     page.evaluate("document.querySelectorAll('details').forEach((part) => part.open = true)")
     for scheme, ground in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(20, 23, 28)")):
         page.emulate_media(color_scheme=scheme)
@@ -221,10 +230,8 @@ def test_a_phone_shows_the_page_without_scrolling_sideways(
 
 
 @pytest.mark.parametrize("name", ["sample", "hostile", "many"])
-def test_labels_of_figures_do_not_overlap(
-    name: str, show: Callable[..., Any], files: dict[str, Path]
-) -> None:
-    page = show(files[name])
+def test_labels_of_figures_do_not_overlap(name: str, seen: Callable[[str], Any]) -> None:
+    page = seen(name)
     assert page.locator("figure svg.drawing text").count() > 20
     for width in (1400, 400):
         page.set_viewport_size({"width": width, "height": 900})
@@ -264,7 +271,8 @@ def test_a_link_to_a_dossier_opens_it(show: Callable[..., Any], files: dict[str,
 def test_paper_shows_the_dossiers_and_no_contents(
     show: Callable[..., Any], files: dict[str, Path]
 ) -> None:
-    page = show(files["sample"], width=700, scheme="dark")
+    page = show(files["sample"], scheme="dark")
+    page.set_viewport_size({"width": 700, "height": 900})
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("#gained-1 .dossier").is_visible()

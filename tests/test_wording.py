@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comparisons import difference, interval, poor_comparison, sample_comparison
-from evaltrace.comparison import Metric, Verdict
+from comparisons import (
+    difference,
+    interval,
+    nothing_known,
+    poor_comparison,
+    sample_comparison,
+)
+from evaltrace.comparison import Attempts, Finding, Metric, Verdict
 from evaltrace.reports import wording as say
 
 RATE = Metric(name="reward", field="test_reward", kind="binary", better="higher", pass_threshold=1)
@@ -137,14 +143,28 @@ def test_the_design_names_tasks_and_attempts() -> None:
     assert say.design(poor_comparison()) == "4 tasks x 1 attempt"
 
 
-def test_a_verdict_says_what_stands_against_it() -> None:
-    assert say.verdict_words(Verdict(finding="worse", sentence="")) == "worse"
-    assert say.verdict_words(Verdict(finding=None, sentence="")) == "cannot be told"
-    weak = Verdict(finding="no_difference_shown", sentence="", robust=False, blockers=2)
-    assert say.verdict_words(weak) == (
-        "~ no difference shown, but 2 blockers: see audit, and it depends on how missing rewards "
-        "are counted"
+def test_a_verdict_names_its_finding_and_blockers_once() -> None:
+    def words(finding: Finding | None, blockers: int = 0) -> str:
+        return say.verdict_words(Verdict(finding=finding, sentence="It is so.", blockers=blockers))
+
+    unsure: tuple[Finding, ...] = ("leaning_better", "no_difference_shown", "leaning_worse")
+    assert words("worse") == "Worse: It is so."
+    assert words("better", 2) == "Better, but 2 blockers in the audit: It is so."
+    for finding in (None, *unsure):
+        assert words(finding, 1) == "It is so."
+
+
+def test_attempts_are_a_number_or_a_range_with_its_mean() -> None:
+    assert say.attempts_words(Attempts(fewest=2, most=2, mean=2.0)) == "2"
+    assert say.attempts_words(Attempts(fewest=1, most=3, mean=2.44)) == "1 to 3 (mean 2.4)"
+
+
+def test_the_smallest_visible_difference_is_in_words_where_there_is_none() -> None:
+    assert (
+        say.visible_words(sample_comparison()) == "these data could have shown 21.0 points or more"
     )
+    assert say.visible_words(poor_comparison()).startswith("so few data could hardly")
+    assert say.visible_words(nothing_known()).endswith("is not known")
 
 
 def test_grades_are_counted_from_the_worst_down() -> None:

@@ -48,7 +48,7 @@ def audit(arms: list[Arm], form: str, width: int | None, quiet: bool, **chosen: 
     \b
     Example:
       evaltrace audit jobs/baseline jobs/with-mcp
-      evaltrace audit a.json b.json --format json | jq '.[] | select(.grade == "blocker")'
+      evaltrace audit a.json b.json --format json | jq '.[].message'
     """
     from evaltrace.compare import audit_paths
     from evaltrace.reports.machine import render_json

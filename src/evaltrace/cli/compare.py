@@ -132,7 +132,8 @@ def compare(
     single path that holds several arms is split.
 
     \b
-    Exit code: 0 compared, and no --fail-on is true; 3 one is true; 4 it cannot be decided.
+    Exit code: 0 compared, and no --fail-on is true; 3 one is true; 4 one cannot
+    be decided, and none is true.
 
     \b
     Example:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -24,6 +24,7 @@ STANDARD_INPUT = Path("-")
 _TRACE = msgspec.json.Decoder(Trace)
 _ANY = msgspec.json.Decoder(Any)
 _TRIES = 10
+_BUFFER = 1 << 16
 _POSITION = re.compile(r"line (\d+) column (\d+)(?: \(char \d+\))?")
 _MAKE_ONE = "Make one from a job directory: evaltrace aggregate JOB -o FILE"
 _HINTS: dict[type[OSError], str] = {
@@ -50,11 +51,16 @@ def read_traces(path: str | Path) -> Iterator[Trace]:
     return (item for item in read_items(path) if isinstance(item, Trace))
 
 
-def read_items(path: str | Path) -> Iterator[Trace | Frame]:
-    """Read the traces of a file as read_traces does, and after them what surrounds them."""
+def read_items(
+    path: str | Path, watch: Callable[[bytes], object] | None = None
+) -> Iterator[Trace | Frame]:
+    """Read the traces of a file as read_traces does, and after them what surrounds them.
+
+    `watch` sees every line as it passes, so that a pipe can be digested too.
+    """
     path = Path(path)
     name = _name(path)
-    for piece in _read_pieces(path):
+    for piece in _read_pieces(path, watch):
         if piece.form == "fault":
             raise _no_trace_file(name, piece.place, piece.text.decode())
         try:
@@ -103,12 +109,13 @@ class _Piece:
 _Line = tuple[int, bytes]
 
 
-def _read_pieces(path: Path) -> Iterator[_Piece]:
+def _read_pieces(path: Path, watch: Callable[[bytes], object] | None = None) -> Iterator[_Piece]:
     try:
         with _opened(path) as file:
             # Nothing seeks: the file may be a pipe.
+            given = file if watch is None else _watched(file, watch)
             yield from _pieces(
-                (number, line) for number, line in enumerate(file, 1) if line.strip()
+                (number, line) for number, line in enumerate(given, 1) if line.strip()
             )
     except OSError as error:
         reason = error.strerror or str(error)
@@ -116,9 +123,15 @@ def _read_pieces(path: Path) -> Iterator[_Piece]:
         raise UnreadablePath(f"Cannot read ({reason})", where=_name(path), hint=hint) from None
 
 
+def _watched(file: Iterable[bytes], watch: Callable[[bytes], object]) -> Iterator[bytes]:
+    for line in file:
+        watch(line)
+        yield line
+
+
 def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
     if path != STANDARD_INPUT:
-        return path.open("rb")
+        return path.open("rb", buffering=_BUFFER)
     if sys.stdin is None:
         raise OSError("it is closed")
     return nullcontext(sys.stdin.buffer)

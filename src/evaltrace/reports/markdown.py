@@ -7,7 +7,7 @@ no markup, no links and no mentions.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from evaltrace.comparison import Comparison
 from evaltrace.reports import wording as say
@@ -26,7 +26,7 @@ from evaltrace.reports.sections.arms import (
     audit_entry,
     grade_counts,
     labels,
-    treatment_words,
+    verdict_sentence,
 )
 from evaltrace.reports.sections.changes import flip_digest, outcome
 from evaltrace.reports.sections.effects import difference_words
@@ -51,17 +51,24 @@ _JOINER = "\u2060"
 def render_markdown(comparison: Comparison) -> str:
     """Give the report in at most 60,000 characters; long lists are cut with a count."""
     for limit in _LIMITS:
-        blocks = list(_blocks(comparison, limit))
-        if _length(blocks) <= LONGEST:
+        blocks = _within(_blocks(comparison, limit))
+        if blocks is not None:
             return "\n\n".join(blocks) + "\n"
-    return "\n\n".join(_fitting(blocks)) + "\n"
+    return "\n\n".join(_fitting(_blocks(comparison, _LIMITS[-1]))) + "\n"
 
 
-def _length(blocks: Sequence[str]) -> int:
-    return sum(len(block) + 2 for block in blocks)
+def _within(blocks: Iterable[str]) -> list[str] | None:
+    """Keep all blocks; None as soon as they are too long."""
+    kept, length = [], 0
+    for block in blocks:
+        kept.append(block)
+        length += len(block) + 2
+        if length > LONGEST:
+            return None
+    return kept
 
 
-def _fitting(blocks: list[str]) -> Iterator[str]:
+def _fitting(blocks: Iterable[str]) -> Iterator[str]:
     """Leave out whole blocks that do not fit, and say so."""
     left = LONGEST - 200
     out = 0
@@ -106,15 +113,16 @@ def _blocks(comparison: Comparison, limit: int) -> Iterator[str]:
     names = labels(comparison)
     trials = _table(brief.trials_table(comparison, names, "Trials"))
     lines = [brief.pairs_sentence(comparison, names), brief.errors_sentence(comparison, names)]
-    yield f"{trials}\n\n{_paragraph(' '.join(lines))}"
+    yield f"{trials}\n\n{_paragraph(' '.join(filter(None, lines)))}"
     yield _audit(comparison, limit)
     title = f"Effect on {shown(comparison.metric.name, longest=40)}"
     effect = _table(brief.effect_table(comparison, names, title))
     lines = [difference_words(comparison), brief.method_sentence(comparison)]
-    yield f"{effect}\n\n{_paragraph(lines[0])}\n{_paragraph(lines[1])}"
-    yield _flips(comparison)
-    cost = _table(brief.cost_table(comparison, names, "Cost of a trial"))
-    yield f"{cost}\n\n{_paragraph(brief.known_sentence(comparison))}"
+    yield "\n".join([effect, "", *map(_paragraph, filter(None, lines))])
+    if comparison.pairs.tasks:
+        yield _flips(comparison)
+        cost = _table(brief.cost_table(comparison, names, "Cost of a trial"))
+        yield f"{cost}\n\n{_paragraph(brief.known_sentence(comparison))}"
     yield from map(_folded, _remaining(sections))
     for other in comparison.further:
         yield from _further(other, limit)
@@ -122,12 +130,11 @@ def _blocks(comparison: Comparison, limit: int) -> Iterator[str]:
 
 def _verdict(comparison: Comparison) -> Iterator[str]:
     verdict, (baseline, treatment) = comparison.verdict, labels(comparison)
-    title = f"{treatment} against {baseline}: {say.verdict_words(verdict)}"
-    yield f"## {escape(title)}"
-    yield f"**{escape(shown(verdict.sentence, longest=600))}**"
+    yield f"## {escape(f'{treatment} against {baseline}')}"
+    yield f"**{escape(verdict_sentence(comparison))}**"
     if verdict.caveats:
         yield "\n".join(f"- {escape(shown(caveat))}" for caveat in verdict.caveats[:5])
-    yield _paragraph(treatment_words(comparison))
+    yield _paragraph(brief.treatment_sentence(comparison))
 
 
 def _audit(comparison: Comparison, limit: int) -> str:

@@ -13,6 +13,7 @@ from typing import TypeGuard
 from evaltrace.comparison import (
     Analysis,
     ArmValue,
+    Attempts,
     Comparison,
     Finding,
     Grade,
@@ -60,13 +61,16 @@ def finding_words(finding: Finding | None) -> str:
 
 
 def verdict_words(verdict: Verdict) -> str:
-    """Say what may be said with what forbids or weakens it: `better, but 1 blocker: see audit`."""
-    words = finding_words(verdict.finding)
-    if verdict.blockers:
-        words += f", but {counted(verdict.blockers, 'blocker')}: see audit"
-    if verdict.robust is False:
-        words += ", and it depends on how missing rewards are counted"
-    return words
+    """Say the verdict in one sentence, after the finding where it does not name that itself.
+
+    `Better, but 1 blocker in the audit: with-mcp solved 12 points more, ...`; whatever else
+    weakens it is among its caveats.
+    """
+    if verdict.finding not in ("better", "worse"):
+        return verdict.sentence
+    blocked = f", but {counted(verdict.blockers, 'blocker')} in the audit"
+    lead = verdict.finding.capitalize() + (blocked if verdict.blockers else "")
+    return f"{lead}: {verdict.sentence}"
 
 
 def analysis_words(analysis: Analysis) -> str:
@@ -85,6 +89,16 @@ def graded_counts(grades: dict[Grade, int]) -> str:
         counted(grades[grade], word) if grades.get(grade) else f"no {word}s"
         for grade, word in GRADES.items()
     )
+
+
+def visible_words(comparison: Comparison) -> str:
+    """Say what this design could have shown."""
+    visible = comparison.reward.smallest_visible
+    if visible is not None:
+        return f"these data could have shown {size(visible, comparison.metric)} or more"
+    if comparison.reward.difference.estimate is None:
+        return "what these data could have shown is not known"
+    return "so few data could hardly have shown any difference"
 
 
 # The metric.
@@ -176,7 +190,7 @@ def amount(value: float | None, unit: str | None) -> str:
         return span(value)
     if unit in ("tokens", "characters"):
         return compact(value)
-    return plain(value) if abs(value) < 1000 else grouped(value)
+    return f"{value:.3g}" if abs(value) < 100 else grouped(value)
 
 
 def signed_amount(value: float | None, unit: str | None) -> str:
@@ -257,6 +271,13 @@ def design(comparison: Comparison) -> str:
     if fewest == most:
         return f"{tasks} x {counted(most, 'attempt')}"
     return f"{tasks} x {fewest:,} to {most:,} attempts"
+
+
+def attempts_words(attempts: Attempts) -> str:
+    """Say how many attempts a task has: `2`, or `1 to 3 (mean 2.4)`."""
+    if attempts.fewest == attempts.most:
+        return count(attempts.most)
+    return f"{attempts.fewest:,} to {attempts.most:,} (mean {number(attempts.mean)})"
 
 
 def short_digest(digest: str) -> str:

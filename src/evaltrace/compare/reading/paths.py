@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.reading.metric import MetricField
 from evaltrace.compare.reading.reduction import Configs, to_trial
 from evaltrace.compare.sides import Trial
-from evaltrace.errors import NothingFound, Problem, UnreadablePath
+from evaltrace.errors import NothingFound, Problem
 from evaltrace.files import STANDARD_INPUT, Frame, read_items
 from evaltrace.trace import Input, Trace
 
@@ -57,31 +57,18 @@ def _read_file(
     configs: Configs = {}
     running = sha256()
     with collector_paused():
-        for item in read_items(path):
+        for item in read_items(path, running.update):
             if isinstance(item, Frame):
                 reading.inputs += item.inputs
                 reading.problems += item.problems
                 continue
-            if path == STANDARD_INPUT:
-                running.update(msgspec.json.encode(item))
             reading.trials.append(to_trial(item, metric, options, patterns, configs))
     if not reading.trials:
         hint = "Aggregate a job first: evaltrace aggregate JOB -o FILE"
         raise NothingFound("the file holds no trace", where=str(path), hint=hint)
-    reading.digest = f"sha256:{_digest(path) or running.hexdigest()}"
+    reading.digest = f"sha256:{running.hexdigest()}"
     _keep_traces_problems(reading)
     return reading
-
-
-def _digest(path: Path) -> str | None:
-    if path == STANDARD_INPUT:
-        return None
-    try:
-        with path.open("rb") as file:
-            return file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UnreadablePath(f"Cannot read ({reason})", where=str(path)) from None
 
 
 def _keep_traces_problems(reading: Reading) -> None:
@@ -129,9 +116,16 @@ def to_reading(
     running = sha256()
     trials = []
     for trace in traces:
-        running.update(msgspec.json.encode(trace))
+        running.update(_encoded(trace))
         trials.append(to_trial(trace, metric, options, patterns))
     return Reading(name, "file", trials, f"sha256:{running.hexdigest()}")
+
+
+def _encoded(trace: Trace) -> bytes:
+    try:
+        return msgspec.json.encode(trace)
+    except UnicodeEncodeError:  # a lone surrogate in a text
+        return repr(trace).encode("utf-8", "backslashreplace")
 
 
 def jobs_of(trials: Sequence[Trial]) -> list[str]:

@@ -30,12 +30,16 @@ def labels(comparison: Comparison) -> tuple[str, str]:
 def to_verdict(comparison: Comparison, limit: int) -> Section:
     """Say what may be said, and what speaks against it."""
     verdict, sentences = comparison.verdict, comparison.verdict.caveats
-    parts: list[Part] = [Paragraph(shown(verdict.sentence, longest=600))]
-    parts += [Paragraph(f"! {shown(caveat)}") for caveat in sentences[:limit]]
+    parts: list[Part] = [Paragraph(f"! {shown(caveat)}") for caveat in sentences[:limit]]
     if len(sentences) > limit:
         parts.append(Paragraph(f"! {counted(len(sentences) - limit, 'more caveat')}"))
     parts += [Paragraph(_robust(verdict.robust)), facts(_subject(comparison))]
-    return Section("verdict", "Verdict", say.verdict_words(verdict), parts, verdict.finding)
+    return Section("verdict", "Verdict", verdict_sentence(comparison), parts, verdict.finding)
+
+
+def verdict_sentence(comparison: Comparison) -> str:
+    """Give the one sentence to quote."""
+    return shown(say.verdict_words(comparison.verdict), longest=650)
 
 
 def _robust(robust: bool | None) -> str:
@@ -76,7 +80,7 @@ def arm_words(arm: Arm) -> str:
 
 # Denominators.
 
-_COUNTS: Sequence[tuple[str, Callable[[Denominators], int | None]]] = (
+COUNTS: Sequence[tuple[str, Callable[[Denominators], int | None]]] = (
     ("planned", lambda counts: counts.planned),
     ("started", lambda counts: counts.started),
     ("finished", lambda counts: counts.finished),
@@ -90,13 +94,14 @@ _COUNTS: Sequence[tuple[str, Callable[[Denominators], int | None]]] = (
     ("tasks", lambda counts: counts.tasks),
     ("tasks with a valid reward", lambda counts: counts.valid_tasks),
 )
+"""What is counted of an arm, by the name that every report gives it."""
 
 
 def to_denominators(comparison: Comparison, limit: int) -> Section:
     """Count the trials of both arms, and how they pair."""
     both, names = comparison.denominators, labels(comparison)
     rows: list[list[str]] = []
-    for name, read in _COUNTS:
+    for name, read in COUNTS:
         rows.append([name, say.count(read(both.baseline)), say.count(read(both.treatment))])
         if name == "errored":
             rows += _cause_rows(both.baseline, both.treatment)
@@ -163,7 +168,7 @@ def _outcomes(comparison: Comparison) -> Table:
 def _moves(comparison: Comparison) -> str:
     pairs, (_, treatment) = comparison.pairs, labels(comparison)
     attempts = [
-        f"{label} {side.fewest:,} to {side.most:,} (mean {say.number(side.mean)})"
+        f"{label} {say.attempts_words(side)}"
         for label, side in zip(
             labels(comparison), (pairs.attempts.baseline, pairs.attempts.treatment), strict=True
         )

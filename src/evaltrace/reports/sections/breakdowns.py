@@ -124,9 +124,9 @@ def _design(need: Need) -> str:
 
 
 def _seen(power: Power, metric: Metric) -> str:
-    if power.smallest_visible is None:
-        return say.NOT_KNOWN
-    return f"{say.size(power.smallest_visible, metric)} or more would be seen"
+    if power.smallest_visible is not None:
+        return f"{say.size(power.smallest_visible, metric)} or more would be seen"
+    return say.NOT_KNOWN if power.noise is None else "hardly any difference would be seen"
 
 
 def _margin(power: Power, metric: Metric) -> str:
@@ -138,7 +138,9 @@ def _margin(power: Power, metric: Metric) -> str:
 def _power_facts(power: Power, metric: Metric) -> Iterator[tuple[str, str]]:
     design = f"{counted(power.tasks, 'task')} x {say.number(power.attempts)} attempts"
     yield "design", f"{design}, power {say.share(power.power)}"
-    yield "smallest visible", say.size(power.smallest_visible, metric)
+    visible = power.smallest_visible
+    none = power.noise is not None and visible is None
+    yield "smallest visible", "none" if none else say.size(visible, metric)
     yield "smallest margin", _margin(power, metric)
     noise = power.noise
     if noise is None:

@@ -17,7 +17,6 @@ from evaltrace.reports.sections.model import (
     Section,
     Table,
     cut,
-    facts,
     listed,
     shown,
 )
@@ -74,16 +73,6 @@ def _chance(comparison: Comparison) -> Iterator[Part]:
         yield Paragraph(
             "Gained and lost: the pass rate moved by more than one half. By luck: how often "
             "attempts of equal noise would differ this much."
-        )
-    chance = flips.chance
-    if chance is not None:
-        step = f"{100 * chance.step:.0f} points{' or more' if chance.step < 1 else ''}"
-        yield facts(
-            [
-                ("moved", f"{counted(chance.observed, 'task')} by {step}"),
-                ("by luck alone", f"{chance.expected:.1f} expected"),
-                ("may be noise", say.share(chance.false_share)),
-            ]
         )
 
 

@@ -135,6 +135,8 @@ def difference_words(comparison: Comparison) -> str:
     """Give the paired difference in a line: estimate, interval, p, pairs."""
     effect = comparison.reward
     found = effect.difference
+    if found.estimate is None:
+        return f"Difference {say.NOT_KNOWN}, over {counted(found.n, 'paired task')}."
     adjusted = ""
     if found.p_adjusted is not None:
         adjusted = f", {say.p_value(found.p_adjusted, 'p adjusted (Holm)')}"
@@ -155,16 +157,7 @@ def _grounds(comparison: Comparison) -> Iterator[tuple[str, str | None]]:
     yield "note", shown(found.note, "")
     if effect.design_effect is not None:
         yield "design effect", say.number(effect.design_effect, 2)
-    yield "smallest visible", visible_words(comparison)
-
-
-def visible_words(comparison: Comparison) -> str:
-    """Say what this design could have shown."""
-    effect = comparison.reward
-    if effect.smallest_visible is None:
-        return "what these data could have shown is not known"
-    size = say.size(effect.smallest_visible, comparison.metric)
-    return f"these data could have shown {size} or more"
+    yield "smallest visible", say.visible_words(comparison)
 
 
 # Sensitivity.
@@ -205,8 +198,7 @@ def _missing(found: Sensitivity, names: tuple[str, str]) -> Iterator[tuple[str, 
         f"{names[0]} {say.count_of(missing.baseline, missing.baseline_of)}, "
         f"{names[1]} {say.count_of(missing.treatment, missing.treatment_of)} started trials"
     )
-    yield "missing rewards", counts
-    yield "by arm", f"{shown(missing.statement)} ({say.p_value(missing.p)})"
+    yield "missing rewards", f"{counts}; {say.p_value(missing.p)} for an equal chance of it"
     if missing.differential:
         yield "warning", "one arm lost more than the other: errors may belong to the treatment"
     if found.tipping_point is not None:

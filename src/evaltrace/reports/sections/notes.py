@@ -30,13 +30,13 @@ def to_method(comparison: Comparison, limit: int) -> Section:
 
 def _choices(comparison: Comparison) -> Iterator[tuple[str, str]]:
     method = comparison.method
-    yield "error", f"{say.percent(method.alpha)} two-sided"
-    yield "seed", f"{method.seed}, {grouped(method.subsets)} random subsets"
-    yield "duplicates", shown(method.on_duplicate)
-    yield "missing rewards", shown(method.on_missing)
+    yield "--alpha", f"{method.alpha:g}, both sides together"
+    yield "--seed", f"{method.seed}, {grouped(method.subsets)} random subsets"
+    yield "--on-duplicate", shown(method.on_duplicate)
+    yield "--on-missing", shown(method.on_missing)
     if method.cluster_by is not None:
         number = say.count(method.clusters)
-        yield "clusters", f"by {shown(method.cluster_by, longest=60)}: {number}"
+        yield "--cluster-by", f"by {shown(method.cluster_by, longest=60)}: {number}"
     versions = sorted(method.versions.items())
     yield "versions", ", ".join(f"{shown(name)} {shown(version)}" for name, version in versions)
 

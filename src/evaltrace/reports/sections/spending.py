@@ -43,6 +43,7 @@ def quantities(comparison: Comparison) -> list[Quantity]:
 def to_spending(comparison: Comparison, _limit: int) -> Section:
     """Set what both arms spent side by side, and say where the difference comes from."""
     spent, names = quantities(comparison), labels(comparison)
+    notes = [("note", text) for text in quantity_notes(spent)]
     ratios = ["treatment to baseline", "in all", "typical task", "solved by both", "pairs known"]
     amounts = [
         "a trial",
@@ -53,10 +54,10 @@ def to_spending(comparison: Comparison, _limit: int) -> Section:
         Entries([Entry("trials known", text) for text in _known(spent, names)]),
         Table(ratios, [_ratio_row(row) for row in spent], frozenset({0, 1, 2, 3}), frozenset()),
         Paragraph(
-            "With intervals, over pairs. In all: ratio of the sums, the bill. Typical task: mean "
-            "of the tasks' own ratios, over trials that count."
+            "With intervals, over pairs. In all: ratio of the sums, the bill. Typical task: "
+            "geometric mean of the tasks' own ratios, over trials that count."
         ),
-        facts([_bill(comparison), *_notes(spent), *_per_solved(comparison.per_solved, names)]),
+        facts([_bill(comparison), *notes, *_per_solved(comparison.per_solved, names)]),
         *_origins(comparison),
     ]
     return Section("spending", "Cost, tokens, time", cost_digest(comparison), parts)
@@ -100,7 +101,7 @@ def _known(spent: Sequence[Quantity], names: tuple[str, str]) -> Iterator[str]:
         yield f"{counted_trials}: {'all' if whole else ', '.join(quantity_names)}"
 
 
-def _notes(spent: Sequence[Quantity]) -> Iterator[tuple[str, str]]:
+def quantity_notes(spent: Sequence[Quantity]) -> list[str]:
     """Give the notes of quantities and of their ratios, those alike together."""
     alike: dict[str, list[str]] = {}
     for row in spent:
@@ -108,9 +109,12 @@ def _notes(spent: Sequence[Quantity]) -> Iterator[tuple[str, str]]:
         for note in [row.note, *(interval.note for interval in found if interval)]:
             if note and row.name not in alike.setdefault(note, []):
                 alike[note].append(row.name)
-    for note, names in alike.items():
-        whole = len(names) == len(spent)
-        yield "note", f"{shown(note)}{'' if whole else ': ' + listed(names, len(names))}"
+    return [
+        shown(note)
+        if len(names) == len(spent) or note.startswith(names[0])
+        else f"{listed(names, len(names))}: {shown(note)}"
+        for note, names in alike.items()
+    ]
 
 
 def _per_solved(found: PerSolved, names: tuple[str, str]) -> Iterator[tuple[str, str]]:

@@ -8,18 +8,18 @@ from evaltrace.comparison import Comparison, Flip
 from evaltrace.reports import wording as say
 from evaltrace.reports.columns import columns, fill, head, shorten_middle
 from evaltrace.reports.quantities import counted
-from evaltrace.reports.sections import Entry, Section, Table, brief
+from evaltrace.reports.sections import Entry, Paragraph, Section, Table, brief
 from evaltrace.reports.sections.arms import (
     audit_entry,
     grade_counts,
     labels,
-    treatment_words,
+    verdict_sentence,
 )
 from evaltrace.reports.sections.changes import flip_digest, outcome
 from evaltrace.reports.sections.effects import difference_words
 from evaltrace.reports.sections.model import shown
 from evaltrace.reports.terminal.grid import lay_out_table
-from evaltrace.reports.terminal.sheet import heading, lay_out_entries, wrapped
+from evaltrace.reports.terminal.sheet import heading, lay_out_entries, paragraph, wrapped
 
 LINES = 45
 """Lines of a screen, at widths of 80 and more."""
@@ -32,7 +32,12 @@ _LEAST = 5
 """Lines that the audit needs to say something."""
 
 _LABEL = 16
-"""Columns that the label of an arm gets."""
+_LONGEST_LABEL = 40
+"""Columns that the label of an arm gets, at a width of 80 and at most."""
+
+_NARROW = 80
+"""Width below which the trials of an arm stand below each other, and tables are as long as it
+takes."""
 
 _FOOTER = "Everything else, and the evidence for each flip: --full"
 
@@ -43,7 +48,9 @@ def lay_out_screen(comparison: Comparison, width: int, colour: bool) -> list[str
     Where that is too little, the other blocks say less.
     """
     blocks, room = _blocks(comparison, width, colour, roomy=True)
-    if room < _LEAST:
+    if width < _NARROW:
+        room = max(room, 2 * _LEAST)
+    elif room < _LEAST:
         blocks, room = _blocks(comparison, width, colour, roomy=False)
     blocks.insert(2, _audit(comparison, width, colour, room))
     return [line for block in blocks for line in ("", *block)][1:]
@@ -55,7 +62,7 @@ def _blocks(
     """Give all blocks but the audit, and the lines that they leave to it."""
     blocks = [
         _verdict(comparison, width, colour, roomy),
-        _trials(comparison, width),
+        _trials(comparison, width, roomy),
         _effect(comparison, width),
         _flips(comparison, width, roomy),
         _spending(comparison, width),
@@ -80,22 +87,33 @@ def _one_line(text: str, width: int) -> str:
     return "".join(_short(text, width, 1))
 
 
-def _named_arms(comparison: Comparison) -> tuple[str, str]:
+def _named_arms(comparison: Comparison, width: int) -> tuple[str, str]:
+    """Name both arms in the columns there are; of `field=value` the values may be enough."""
+    room = min(max(_LABEL, (width - 48) // 2), _LONGEST_LABEL)
     baseline, treatment = labels(comparison)
-    return shorten_middle(baseline, _LABEL), shorten_middle(treatment, _LABEL)
+    field, sign, value = baseline.partition("=")
+    if (
+        sign
+        and treatment.startswith(f"{field}=")
+        and max(map(columns, (baseline, treatment))) > room
+    ):
+        baseline, treatment = value, treatment.removeprefix(f"{field}=")
+    return shorten_middle(baseline, room), shorten_middle(treatment, room)
 
 
 def _verdict(comparison: Comparison, width: int, colour: bool, roomy: bool) -> list[str]:
     verdict = comparison.verdict
-    words = say.verdict_words(verdict)
+    room = width - len("VERDICT  ")
+    words = " ".join(_short(verdict_sentence(comparison), room, 4))
     top = heading(Section("verdict", "Verdict", words, mark=verdict.finding), width, colour)
-    caveats = [f"! {shown(caveat)}" for caveat in verdict.caveats]
-    others = [_other_arm(other) for other in comparison.further]
+    gravest = [Paragraph(f"! {shown(caveat)}") for caveat in verdict.caveats[:1]]
+    caveats = [f"! {shown(caveat)}" for caveat in verdict.caveats[1:]]
+    others = [_other_arm(other, width) for other in comparison.further]
     return [
-        *top[:2],
-        *_short(shown(verdict.sentence, longest=600), width, 3),
+        *top,
+        *(line for caveat in gravest for line in _cut(paragraph(caveat, width), 2)),
         *_first(caveats, 2 if roomy else 0, "! {} more: --full", width),
-        *_short(treatment_words(comparison), width, 2 if roomy else 1),
+        *_short(brief.treatment_sentence(comparison), width, 3 if roomy else 1),
         *_first(others, 3 if roomy else 0, "{} more against the same baseline: --full", width),
     ]
 
@@ -108,25 +126,29 @@ def _first(texts: Sequence[str], most: int, rest: str, width: int) -> list[str]:
     return [*(_one_line(text, width) for text in texts[:most]), _one_line(more, width)]
 
 
-def _other_arm(other: Comparison) -> str:
-    found = say.difference_interval(other.reward.difference, other.metric)
-    return f"{_named_arms(other)[1]}: {say.finding_words(other.verdict.finding)}, {found}"
+def _other_arm(other: Comparison, width: int) -> str:
+    words = f"{_named_arms(other, width)[1]}: {say.finding_words(other.verdict.finding)}"
+    if other.verdict.finding is None:
+        return words
+    return f"{words}, {say.difference_interval(other.reward.difference, other.metric)}"
 
 
 # Trials.
 
 
-def _trials(comparison: Comparison, width: int) -> list[str]:
-    names = _named_arms(comparison)
+def _trials(comparison: Comparison, width: int, roomy: bool) -> list[str]:
+    names = _named_arms(comparison, width)
+    table = brief.trials_table(comparison, names, "TRIALS")
     return [
-        *_rows(brief.trials_table(comparison, names, "TRIALS"), width)[:5],
+        *_rows(table if width >= _NARROW else brief.turned(table), width, 5),
         *_short(brief.pairs_sentence(comparison, names), width, 2),
-        *_short(brief.errors_sentence(comparison, names), width, 1),
+        *_short(brief.errors_sentence(comparison, names), width, 2 if roomy else 1),
     ]
 
 
-def _rows(table: Table, width: int) -> list[str]:
-    return lay_out_table(table, width, rule=False)
+def _rows(table: Table, width: int, most: int) -> list[str]:
+    lines = lay_out_table(table, width, rule=False)
+    return lines[:most] if width >= _NARROW else lines
 
 
 # Audit.
@@ -159,7 +181,7 @@ def _audit(comparison: Comparison, width: int, colour: bool, room: int) -> list[
 def _effect(comparison: Comparison, width: int) -> list[str]:
     title = f"EFFECT ON {shown(comparison.metric.name, longest=20)}"
     return [
-        *_rows(brief.effect_table(comparison, _named_arms(comparison), title), width)[:5],
+        *_rows(brief.effect_table(comparison, _named_arms(comparison, width), title), width, 5),
         *_short(difference_words(comparison), width, 2),
         *_short(brief.method_sentence(comparison), width, 2),
     ]
@@ -168,6 +190,8 @@ def _effect(comparison: Comparison, width: int) -> list[str]:
 def _flips(comparison: Comparison, width: int, roomy: bool) -> list[str]:
     flips = comparison.flips
     most = 2 if roomy else 1
+    if not comparison.pairs.tasks:
+        return heading(Section("flips", "Flips", "not known: no pairs"), width, False)
     return [
         *heading(Section("flips", "Flips", flip_digest(comparison)), width, False),
         *_named("gained", flips.gained, width, most),
@@ -189,5 +213,7 @@ def _named(word: str, flips: Sequence[Flip], width: int, most: int) -> list[str]
 
 
 def _spending(comparison: Comparison, width: int) -> list[str]:
-    table = brief.cost_table(comparison, _named_arms(comparison), "COST of a trial")
-    return [*_rows(table, width)[:6], _one_line(brief.known_sentence(comparison), width)]
+    if not comparison.pairs.tasks:
+        return heading(Section("cost", "Cost", "not known: no pairs"), width, False)
+    table = brief.cost_table(comparison, _named_arms(comparison, width), "COST of a trial")
+    return [*_rows(table, width, 6), _one_line(brief.known_sentence(comparison), width)]

@@ -36,11 +36,12 @@ def painted(text: str, mark: str | None, colour: bool) -> str:
 
 
 def heading(section: Section, width: int, colour: bool) -> list[str]:
-    """Give the title of a section with what is in it, on one line where both fit."""
+    """Give the title of a section and beside it what is in it; a verdict in its colour."""
     title = section.title.upper()
-    first, *rest = wrapped(section.digest, width - columns(title) - 2) or [""]
     mark = section.mark if section.name == "verdict" else None
-    lines = [f"{title}  {painted(first, mark, colour)}".rstrip()]
+    texts = wrapped(section.digest, width - columns(title) - 2)
+    first, *rest = [painted(text, mark, colour) for text in texts] or [""]
+    lines = [f"{title}  {first}".rstrip()]
     return lines + [" " * (columns(title) + 2) + line for line in rest]
 
 

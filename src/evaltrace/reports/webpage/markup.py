@@ -23,13 +23,13 @@ class Markup(str):
         return self
 
 
-_PERCENT = re.compile(r"\S+ %")
+_FIGURE = re.compile(r"\S+ %|\bp [=<] [\d.]+")
 
 
 def unbroken(words: str) -> Markup:
-    """Keep a number and its percent sign on one line, in large type."""
+    """Keep a number and its percent sign, and a p and its value, on one line."""
     return Markup(
-        _PERCENT.sub(lambda found: f'<span class="unbroken">{found[0]}</span>', escape(words))
+        _FIGURE.sub(lambda found: f'<span class="unbroken">{found[0]}</span>', escape(words))
     )
 
 

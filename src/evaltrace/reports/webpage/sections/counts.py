@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evaltrace.comparison import AuditItem, Comparison, Denominators, Outcomes, ToolUse
+from evaltrace.reports.sections.arms import COUNTS
 from evaltrace.reports.webpage.tables import (
     LONG,
     Cell,
@@ -16,21 +17,6 @@ from evaltrace.reports.webpage.tables import (
     text,
 )
 from evaltrace.reports.wording import GRADES, cause_words, count, share
-
-_COUNTS = (
-    ("planned", "planned"),
-    ("started", "started"),
-    ("finished", "finished"),
-    ("errored", "error"),
-    ("cancelled", "cancelled"),
-    ("unscored", "no reward"),
-    ("running", "still running"),
-    ("valid", "valid"),
-    ("in_pairs", "in pairs"),
-    ("set_aside", "set aside"),
-    ("tasks", "tasks"),
-    ("valid_tasks", "tasks with a valid trial"),
-)
 
 _USE = (
     ("trials", "trials"),
@@ -65,9 +51,9 @@ def denominators_table(comparison: Comparison) -> Table:
     """Count the trials of both arms by what became of them, errors by cause."""
     sides = comparison.denominators.baseline, comparison.denominators.treatment
     rows = []
-    for field, words in _COUNTS:
-        rows.append([text(words), *(_count(getattr(side, field)) for side in sides)])
-        if field == "errored":
+    for words, read in COUNTS:
+        rows.append([text(words), *(_count(read(side)) for side in sides)])
+        if words == "errored":
             rows += _causes(*sides)
     heading = columns("what:name", *arm_columns(comparison))
     return table("Trials of each arm, and their tasks", heading, rows)
@@ -81,7 +67,7 @@ def _causes(baseline: Denominators, treatment: Denominators) -> list[list[Cell]]
     causes = sorted({*baseline.errored_by_cause, *treatment.errored_by_cause})
     return [
         [
-            text(f"error: {cause_words(cause)}"),
+            text(f"errored: {cause_words(cause)}"),
             *(_count(side.errored_by_cause.get(cause, 0)) for side in (baseline, treatment)),
         ]
         for cause in causes[:40]

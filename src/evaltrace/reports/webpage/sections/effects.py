@@ -70,7 +70,7 @@ def intervals_table(caption: str, found: list[tuple[str, Interval]], metric: Met
         ]
         for name, interval in found
     ]
-    heading = columns("what:name", "difference, interval", "p", "tasks", "method:long", "note:text")
+    heading = columns("what:name", "difference, interval", "p", "tasks", "method:text", "note:long")
     return table(caption, heading, rows)
 
 

@@ -120,10 +120,11 @@ def flips_figure(comparison: Comparison, name: str = "flips-figure") -> Figure:
     same = sum(task.difference is not None for task in comparison.tasks) - drawn.changed
     more = drawn.changed - drawn.shown
     middle = f" {counted(more, 'task')} with smaller changes are in the table only." if more else ""
+    end = f" {counted(same, 'more task')} with the same mean in both arms." if same else ""
     return Figure(
         drawn.picture,
         f"Each line is a task, from its mean in the baseline (open) to that in the treatment "
-        f"(filled).{middle} {counted(same, 'more task')} with the same mean in both arms.",
+        f"(filled).{middle}{end}",
         (
             ("open", "baseline"),
             ("gained", "gained"),

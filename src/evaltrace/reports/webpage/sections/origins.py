@@ -14,12 +14,12 @@ def method_facts(comparison: Comparison) -> list[tuple[str, str]]:
                 for name, version in sorted(method.versions.items())[:20]]  # fmt: skip
     clusters = "" if method.clusters is None else f" ({count(method.clusters)} clusters)"
     return [
-        ("seed", str(method.seed)),
-        ("alpha", f"{method.alpha:g} ({percent(1 - method.alpha)} intervals)"),
+        ("--seed", str(method.seed)),
+        ("--alpha", f"{method.alpha:g} ({percent(1 - method.alpha)} intervals)"),
         ("random subsets", count(method.subsets)),
-        ("several trials of an attempt", shown(method.on_duplicate).text),
-        ("missing rewards", shown(method.on_missing).text),
-        ("clusters", shown(method.cluster_by, absent="none").text + clusters),
+        ("--on-duplicate", shown(method.on_duplicate).text),
+        ("--on-missing", shown(method.on_missing).text),
+        ("--cluster-by", shown(method.cluster_by, absent="none").text + clusters),
         ("paired by", shown(comparison.pairs.paired_by, LONG).text),
         ("written by", f"{shown(comparison.tool.name).text} {shown(comparison.tool.version).text}"),
         ("versions", ", ".join(versions) or NOT_KNOWN),

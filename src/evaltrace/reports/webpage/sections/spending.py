@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from evaltrace.comparison import Amount, Comparison, Interval, Quantity
+from evaltrace.comparison import Amount, Comparison, Interval
+from evaltrace.reports.sections.spending import quantities
 from evaltrace.reports.webpage.sections.counts import arm_columns
-from evaltrace.reports.webpage.tables import LONG, Cell, Table, columns, number, table, text
+from evaltrace.reports.webpage.tables import Cell, Table, columns, number, table, text
 from evaltrace.reports.wording import amount, count_of, known_of, ratio_interval, signed_amount
-
-
-def quantities(comparison: Comparison) -> list[Quantity]:
-    """Give everything that was measured, cost first."""
-    tokens, time = comparison.tokens, comparison.time
-    return [
-        comparison.cost, tokens.input, tokens.output, tokens.cache_creation, tokens.cache_read,
-        tokens.total, tokens.total_with_cache, time.agent, time.total, comparison.turns,
-        comparison.tool_calls,
-    ]  # fmt: skip
 
 
 def ratios_table(comparison: Comparison) -> Table:
@@ -31,12 +22,11 @@ def ratios_table(comparison: Comparison) -> Table:
             ratio(each.typical),
             ratio(each.solved_by_both),
             number(each.known_pairs, known_of(each)),
-            text(each.note, LONG, absent=""),
         ]
         for each in quantities(comparison)
     ]
     heading = columns(
-        "quantity:name", "of the totals", "typical task", "solved by both", "known for", "note:text"
+        "quantity:name", "of the totals", "typical task", "solved by both", "known for"
     )
     return table("Ratios, treatment to baseline, with intervals", heading, rows)
 
