@@ -22,7 +22,7 @@ SRC = ROOT / "src" / "evaltrace"
 RUNNERS = ROOT / "runners"
 
 ROWS = (
-    {"errors", "untrusted", "jsontext", "times", "version", "stats"},
+    {"errors", "untrusted", "jsontext", "times", "version", "quantities", "stats"},
     {"trace", "source", "pricefile", "comparison"},
     {
         "schema",
@@ -35,6 +35,7 @@ ROWS = (
         "cuts",
         "mentions",
         "gate",
+        "figures",
     },
     {"agentlogs", "testlogs", "record", "files", "store", "migrations"},
     {"readers", "otlp", "query"},

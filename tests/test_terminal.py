@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evaltrace import trace as tr
 from evaltrace.errors import Problem
-from evaltrace.reports.quantities import compact, dollars, span
+from evaltrace.quantities import compact, dollars, span
 from evaltrace.reports.terminal import (
     render_summary,
     render_summary_line,

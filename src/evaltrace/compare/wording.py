@@ -1,31 +1,12 @@
-"""Amounts in sentences: points for rewards, plain numbers with their unit for the rest."""
+"""Amounts and counts in the sentences of a comparison."""
 
 from __future__ import annotations
 
-from evaltrace.comparison import Metric
+from evaltrace.figures import difference as signed
+from evaltrace.figures import size as amount
+from evaltrace.quantities import counted
 
-_UNITS = {"usd": " dollars", "s": " s", "ms": " ms", "tokens": " tokens"}
-
-
-def signed(value: float | None, metric: Metric) -> str:
-    """Write a difference with its sign and unit: +7.4 points, -0.02 dollars."""
-    if value is None:
-        return "unknown"
-    if metric.kind == "number":
-        figure = f"{value:+.3g}" if abs(value) < 1000 else f"{value:+,.0f}"
-        return f"{figure}{_UNITS.get(metric.unit or '', '')}"
-    figure = f"{100 * value:+.1f}"
-    return f"{'0.0' if figure in ('+0.0', '-0.0') else figure} points"
-
-
-def amount(value: float | None, metric: Metric) -> str:
-    """Write the size of a difference with its unit: 7.4 points."""
-    return signed(None if value is None else abs(value), metric).lstrip("+")
-
-
-def counted(number: int, word: str) -> str:
-    """Write a count and its word in the right number: 1 task, 2 tasks."""
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+__all__ = ["amount", "compact", "counted", "signed"]
 
 
 def compact(number: float) -> str:

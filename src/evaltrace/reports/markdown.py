@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from evaltrace.comparison import Comparison
+from evaltrace.quantities import counted
 from evaltrace.reports import wording as say
-from evaltrace.reports.quantities import counted
 from evaltrace.reports.sections import (
     Entries,
     Entry,

@@ -7,9 +7,6 @@ here.
 
 from __future__ import annotations
 
-import math
-from typing import TypeGuard
-
 from evaltrace.comparison import (
     Analysis,
     ArmValue,
@@ -22,9 +19,56 @@ from evaltrace.comparison import (
     Quantity,
     Verdict,
 )
-from evaltrace.reports.quantities import compact, counted, dollars, grouped, plain, span
+from evaltrace.figures import (
+    NOT_KNOWN,
+    amount,
+    difference,
+    in_points,
+    is_known,
+    signed,
+    size,
+)
+from evaltrace.quantities import counted, grouped, plain
 
-NOT_KNOWN = "not known"
+__all__ = [
+    "ANALYSES",
+    "FINDINGS",
+    "GRADES",
+    "NOT_KNOWN",
+    "NO_WINNER",
+    "RATE",
+    "amount",
+    "analysis_words",
+    "attempts_words",
+    "cause_words",
+    "count",
+    "count_of",
+    "design",
+    "difference",
+    "difference_interval",
+    "finding_words",
+    "graded_counts",
+    "in_points",
+    "known_of",
+    "level",
+    "level_interval",
+    "number",
+    "p_only",
+    "p_value",
+    "passed",
+    "percent",
+    "plain_value",
+    "ratio_interval",
+    "share",
+    "short_digest",
+    "signed",
+    "signed_amount",
+    "size",
+    "times",
+    "verdict_words",
+    "visible_words",
+]
+
 NO_WINNER = "~"
 """What stands in the place of a winner where none is shown."""
 
@@ -47,9 +91,6 @@ ANALYSES = {
 }
 RATE = Metric(name="rate", field="rate", kind="binary", better="higher", pass_threshold=1.0)
 """A share of tasks, written like a metric that is 0 or 1."""
-
-_USD = ("usd", "$", "US dollars", "dollars")
-_SECONDS = ("seconds", "s")
 
 
 # Findings.
@@ -104,14 +145,9 @@ def visible_words(comparison: Comparison) -> str:
 # The metric.
 
 
-def in_points(metric: Metric) -> bool:
-    """Tell whether differences of the metric are percentage points."""
-    return metric.kind != "number"
-
-
 def level(value: float | None, metric: Metric) -> str:
     """Write a mean of the metric: `54.7 %` where it is a rate, `0.547`, `$1.20`."""
-    if not _known(value):
+    if not is_known(value):
         return NOT_KNOWN
     if metric.kind == "binary":
         return f"{100 * value:.1f} %"
@@ -122,43 +158,22 @@ def level_interval(found: ArmValue | Interval, metric: Metric) -> str:
     """Write a mean with its interval: `54.7 % (38.9 to 68.2)`."""
     value = found.mean if isinstance(found, ArmValue) else found.estimate
     ends = [
-        level(end, metric).removesuffix(" %") if _known(end) else None
+        level(end, metric).removesuffix(" %") if is_known(end) else None
         for end in (found.low, found.high)
     ]
-    return level(value, metric) + (_between(ends) if _known(value) else "")
-
-
-def signed(value: float | None, metric: Metric) -> str:
-    """Write a difference without its unit: `+20.7`, `-3.1`, `+$0.31`."""
-    if not _known(value):
-        return NOT_KNOWN
-    if in_points(metric):
-        return _signed_number(100 * value)
-    sign = "-" if value < 0 else "+" if value > 0 else ""
-    return sign + amount(abs(value), metric.unit)
-
-
-def difference(value: float | None, metric: Metric) -> str:
-    """Write a difference of the metric: `+20.7 points`."""
-    unit = " points" if in_points(metric) and _known(value) else ""
-    return signed(value, metric) + unit
+    return level(value, metric) + (_between(ends) if is_known(value) else "")
 
 
 def plain_value(value: float | None) -> str:
     """Write the value of one trial: `1`, `0.75`."""
-    return plain(value, NOT_KNOWN) if _known(value) else NOT_KNOWN
-
-
-def size(value: float | None, metric: Metric) -> str:
-    """Write the size of a difference, whatever its direction: `21.0 points`."""
-    return difference(None if value is None else abs(value), metric).removeprefix("+")
+    return plain(value, NOT_KNOWN) if is_known(value) else NOT_KNOWN
 
 
 def difference_interval(found: Interval | None, metric: Metric) -> str:
     """Write a difference with its interval: `+20.7 points (+3.7 to +34.6)`."""
-    if found is None or not _known(found.estimate):
+    if found is None or not is_known(found.estimate):
         return NOT_KNOWN
-    ends = [signed(end, metric) if _known(end) else None for end in (found.low, found.high)]
+    ends = [signed(end, metric) if is_known(end) else None for end in (found.low, found.high)]
     return difference(found.estimate, metric) + _between(ends)
 
 
@@ -167,35 +182,22 @@ def difference_interval(found: Interval | None, metric: Metric) -> str:
 
 def times(value: float | None) -> str:
     """Write a ratio: `1.38x`."""
-    if not _known(value):
+    if not is_known(value):
         return NOT_KNOWN
     return f"{_ratio(value)}x"
 
 
 def ratio_interval(found: Interval | None) -> str:
     """Write a ratio with its interval: `1.38x (1.29 to 1.46)`."""
-    if found is None or not _known(found.estimate):
+    if found is None or not is_known(found.estimate):
         return NOT_KNOWN
-    ends = [_ratio(end) if _known(end) else None for end in (found.low, found.high)]
+    ends = [_ratio(end) if is_known(end) else None for end in (found.low, found.high)]
     return times(found.estimate) + _between(ends)
-
-
-def amount(value: float | None, unit: str | None) -> str:
-    """Write a quantity by its unit: `$0.47`, `5m 11s`, `412.0k`, `22.4`."""
-    if not _known(value):
-        return NOT_KNOWN
-    if unit in _USD:
-        return dollars(value)
-    if unit in _SECONDS:
-        return span(value)
-    if unit in ("tokens", "characters"):
-        return compact(value)
-    return f"{value:.3g}" if abs(value) < 100 else grouped(value)
 
 
 def signed_amount(value: float | None, unit: str | None) -> str:
     """Write a difference of a quantity: `+243.0k`, `-$0.02`."""
-    if not _known(value):
+    if not is_known(value):
         return NOT_KNOWN
     text = amount(abs(value), unit)
     return text if text == "0" else ("-" if value < 0 else "+" if value > 0 else "") + text
@@ -212,12 +214,12 @@ def known_of(quantity: Quantity) -> str:
 def p_value(p: float | None, name: str = "p") -> str:
     """Write a p value: `p = 0.018`, `p < 0.001`."""
     text = p_only(p)
-    return f"{name} {text}" if not _known(p) or p < 0.001 else f"{name} = {text}"
+    return f"{name} {text}" if not is_known(p) or p < 0.001 else f"{name} = {text}"
 
 
 def p_only(p: float | None, absent: str = NOT_KNOWN) -> str:
     """Write a p value for a column of them: `0.018`, `< 0.001`."""
-    if not _known(p):
+    if not is_known(p):
         return absent
     if p < 0.001:
         return "< 0.001"
@@ -226,7 +228,7 @@ def p_only(p: float | None, absent: str = NOT_KNOWN) -> str:
 
 def share(value: float | None) -> str:
     """Write a share of 1 in percent: `58 %`."""
-    if not _known(value):
+    if not is_known(value):
         return NOT_KNOWN
     if 0 < value < 0.01 or 0.99 < value < 1:
         return f"{100 * value:.1f} %"
@@ -240,7 +242,7 @@ def percent(confidence: float) -> str:
 
 def number(value: float | None, digits: int = 1) -> str:
     """Write a mean of counts: `3`, `2.9`."""
-    if not _known(value):
+    if not is_known(value):
         return NOT_KNOWN
     return f"{value:,.{digits}f}".removesuffix("." + digits * "0")
 
@@ -286,20 +288,6 @@ def short_digest(digest: str) -> str:
 
 
 # Parts of a number.
-
-
-def _known(value: float | None) -> TypeGuard[float]:
-    return value is not None and math.isfinite(value)
-
-
-def _signed_number(value: float) -> str:
-    """Keep a digit of what is not zero: an interval that ends at +0.03 excludes 0."""
-    text = f"{value:+.1f}"
-    if float(text) != 0:
-        return text
-    if abs(value) >= 0.005:
-        return f"{value:+.2f}"
-    return "0.0" if value == 0 else "+0.00" if value > 0 else "-0.00"
 
 
 def _ratio(value: float) -> str:

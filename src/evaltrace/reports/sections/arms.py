@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from evaltrace.comparison import Arm, AuditItem, Cell, Comparison, Denominators, Grade, Outcomes
+from evaltrace.quantities import counted, plain
 from evaltrace.reports import wording as say
-from evaltrace.reports.quantities import counted, plain
 from evaltrace.reports.sections.model import (
     Entries,
     Entry,

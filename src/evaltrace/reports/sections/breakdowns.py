@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evaltrace.comparison import Comparison, Metric, Need, PassAtK, Power
+from evaltrace.quantities import counted
 from evaltrace.reports import wording as say
-from evaltrace.reports.quantities import counted
 from evaltrace.reports.sections.arms import labels
 from evaltrace.reports.sections.model import (
     Entries,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from evaltrace.comparison import Comparison, Denominators, Quantity
+from evaltrace.quantities import counted
 from evaltrace.reports import wording as say
-from evaltrace.reports.quantities import counted
 from evaltrace.reports.sections.arms import treatment_words
 from evaltrace.reports.sections.effects import arm_row
 from evaltrace.reports.sections.model import Table, shown

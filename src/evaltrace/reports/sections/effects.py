@@ -12,8 +12,8 @@ from evaltrace.comparison import (
     Sensitivity,
     ToolUse,
 )
+from evaltrace.quantities import counted
 from evaltrace.reports import wording as say
-from evaltrace.reports.quantities import counted
 from evaltrace.reports.sections.arms import labels
 from evaltrace.reports.sections.model import (
     Paragraph,

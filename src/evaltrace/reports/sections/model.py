@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from evaltrace.errors import Problem
-from evaltrace.reports.quantities import counted
+from evaltrace.quantities import counted
 from evaltrace.untrusted import one_line
 
 LONGEST = 240

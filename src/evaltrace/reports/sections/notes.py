@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evaltrace.comparison import Comparison
+from evaltrace.quantities import counted, grouped
 from evaltrace.reports import wording as say
-from evaltrace.reports.quantities import counted, grouped
 from evaltrace.reports.sections.model import (
     Entries,
     Entry,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from evaltrace.quantities import counted
 from evaltrace.reports.columns import fill
-from evaltrace.reports.quantities import counted
 from evaltrace.untrusted import clean, printable
 
 MIN_WIDTH = 40

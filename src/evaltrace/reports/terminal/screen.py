@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from evaltrace.comparison import Comparison, Flip
+from evaltrace.quantities import counted
 from evaltrace.reports import wording as say
 from evaltrace.reports.columns import columns, fill, head, shorten_middle
-from evaltrace.reports.quantities import counted
 from evaltrace.reports.sections import Entry, Paragraph, Section, Table, brief
 from evaltrace.reports.sections.arms import (
     audit_entry,

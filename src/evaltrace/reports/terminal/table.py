@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from evaltrace.measures import counts_reward
+from evaltrace.quantities import compact, dollars, grouped, plain, span
 from evaltrace.reports.columns import Widened, columns, line_of, shorten_middle
-from evaltrace.reports.quantities import compact, dollars, grouped, plain, span
 from evaltrace.reports.terminal.layout import MIN_WIDTH
 from evaltrace.trace import Cost, Trace
 

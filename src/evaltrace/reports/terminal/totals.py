@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from evaltrace.quantities import UNKNOWN, compact, counted, dollars, grouped
 from evaltrace.reports.columns import line_of
-from evaltrace.reports.quantities import UNKNOWN, compact, counted, dollars, grouped
 from evaltrace.reports.terminal.layout import COLOURS, TOKEN_KINDS, Block, lay_out, rest_of
 from evaltrace.summary import JobReward, Summary, Total
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evaltrace.measures import counts_reward
+from evaltrace.quantities import UNKNOWN, counted, dollars, grouped, plain, span
 from evaltrace.reports.columns import fill, line_of, lines_of
-from evaltrace.reports.quantities import UNKNOWN, counted, dollars, grouped, plain, span
 from evaltrace.reports.terminal.layout import (
     COLOURS,
     MIN_WIDTH,

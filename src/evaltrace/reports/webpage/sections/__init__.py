@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from evaltrace.comparison import Comparison
+from evaltrace.quantities import counted
 from evaltrace.reports import wording
-from evaltrace.reports.quantities import counted
 from evaltrace.reports.sections.spending import quantities, quantity_notes
 from evaltrace.reports.webpage.markup import unbroken
 from evaltrace.reports.webpage.sections import (

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from evaltrace.comparison import Comparison, Flip, PatchSize, TaskRow, ToolRow
-from evaltrace.reports.quantities import counted
+from evaltrace.quantities import counted
 from evaltrace.reports.webpage.sections.counts import arm_columns
 from evaltrace.reports.webpage.tables import (
     Cell,

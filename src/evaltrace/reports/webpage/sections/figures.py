@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from evaltrace.comparison import Comparison, Interval, Metric
-from evaltrace.reports.quantities import counted
+from evaltrace.quantities import counted
 from evaltrace.reports.webpage.distribution import Ratios, draw_ratios
 from evaltrace.reports.webpage.forest import ForestAxis, ForestRow, draw_forest, draw_strip
 from evaltrace.reports.webpage.markup import Markup
