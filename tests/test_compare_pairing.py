@@ -160,8 +160,14 @@ def test_a_broken_map_says_what_a_map_looks_like(tmp_path: Path, text: str | byt
 
 
 def test_a_map_that_is_neither_file_nor_pattern_is_refused() -> None:
-    with pytest.raises(UnknownName, match="neither a file"):
-        read_task_map("no/such(file")
+    with pytest.raises(ValueError, match="no file that exists, and"):
+        CompareOptions(task_map="no/such(file")
+
+
+@pytest.mark.parametrize("treatment", ["foo", "mcp:", "tool:", "tool:(", "model:x"])
+def test_a_treatment_that_is_none_is_refused(treatment: str) -> None:
+    with pytest.raises(ValueError, match=r"is none of mcp:NAME|the tool pattern"):
+        CompareOptions(treatment=treatment)
 
 
 # Attempts.

@@ -111,6 +111,18 @@ def test_sums_that_differ_by_rounding_alone_are_no_difference() -> None:
     assert compared.reward.difference.p == 1.0
 
 
+def test_a_blocker_is_said_by_what_it_blocks() -> None:
+    few = compare_traces(_arm([1.0] * 10), _arm([1.0] * 2)).verdict
+    assert few.blockers == 1
+    assert few.caveats[0] == "Fewer than half of the tasks can be compared: see the audit."
+    models = [
+        _arm([1.0] * 10, agent_config=tr.AgentConfig(agent=tr.Agent(name=name), model=model))
+        for name, model in (("one", "small"), ("two", "large"))
+    ]
+    verdict = compare_traces(*models, CompareOptions(treatment="agent")).verdict
+    assert verdict.caveats[0].startswith("1 blocker in the audit: the arms differ in more than")
+
+
 # What an error may not change.
 
 

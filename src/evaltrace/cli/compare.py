@@ -184,8 +184,6 @@ def _plan_outputs(outputs: tuple[str, ...], form: str | None) -> list[Output]:
 
 def _check_places(planned: Sequence[Output], arms: Sequence[Arm]) -> None:
     """Refuse to write into a job directory, or over what is compared."""
-    from evaltrace.readers.walk import job_around
-
     inputs = {os.path.realpath(path) for _, path in arms}
     for place, _ in planned:
         if place == _STANDARD_OUTPUT:
@@ -193,6 +191,9 @@ def _check_places(planned: Sequence[Output], arms: Sequence[Arm]) -> None:
         if os.path.realpath(place) in inputs:
             hint = "Name another file with -o."
             raise OutputFailure("the output would replace an input", where=place, hint=hint)
+        # The readers of all agents' logs: what is printed needs none of them.
+        from evaltrace.readers.walk import job_around
+
         job = job_around(Path(place))
         if job is not None:
             hint = "Nothing is written into job directories; name another place with -o."

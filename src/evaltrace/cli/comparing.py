@@ -205,7 +205,7 @@ def width_of_terminal() -> int:
 
 def tell_problems(problems: Sequence[Problem]) -> None:
     """Say on standard error how many problems of which kind were met."""
-    from evaltrace.reports.quantities import counted
+    from evaltrace.quantities import counted
 
     if problems:
         codes = Counter(problem.code for problem in problems)

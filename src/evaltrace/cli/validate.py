@@ -83,15 +83,15 @@ def validate(files: tuple[Path, ...], form: str) -> None:
 
 
 def _say_more(number: int, file: Path) -> None:
+    from evaltrace.quantities import counted
     from evaltrace.reports.columns import line_of
-    from evaltrace.reports.quantities import counted
 
     if number > 0:
         click.echo(f"... {counted(number, 'more error')} in {line_of(str(file))}")
 
 
 def _counts(files: int, traces: int, comparisons: int, error_count: int) -> str:
-    from evaltrace.reports.quantities import counted
+    from evaltrace.quantities import counted
 
     seen = [counted(traces, "trace")] if traces or not comparisons else []
     seen += [counted(comparisons, "comparison")] if comparisons else []

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from typing import Literal, get_args
+
+from evaltrace.mentions import check_pattern
+
+TREATMENTS = "mcp:NAME, tool:REGEX, model, agent or config"
 
 PairBy = Literal["name", "full-name", "checksum", "digest"]
 OnDuplicate = Literal["all", "latest", "first", "error"]
@@ -53,3 +58,26 @@ class CompareOptions:
         ):
             if value not in get_args(allowed):
                 raise ValueError(f"{value!r} is none of {', '.join(get_args(allowed))}")
+        if self.treatment is not None:
+            _check_treatment(self.treatment)
+        if self.task_map is not None:
+            check_task_map(self.task_map)
+
+
+def _check_treatment(treatment: str) -> None:
+    kind, _, name = treatment.partition(":")
+    if kind == "tool" and name:
+        check_pattern(name)
+    elif treatment not in ("model", "agent", "config") and not (kind == "mcp" and name):
+        raise ValueError(f"the treatment {treatment[:80]!r} is none of {TREATMENTS}")
+
+
+def check_task_map(task_map: str) -> None:
+    """Raise ValueError for what is neither a file nor a regular expression that can be used."""
+    if os.path.isfile(task_map):  # noqa: PTH113 - a pattern may be no path at all
+        return
+    try:
+        check_pattern(task_map)
+    except ValueError as error:
+        reason = str(error).removeprefix("the tool pattern ")
+        raise ValueError(f"the task map is no file that exists, and {reason}") from None

@@ -9,11 +9,10 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from evaltrace.compare.options import CompareOptions
+from evaltrace.compare.options import CompareOptions, check_task_map
 from evaltrace.compare.reading.fields import GROUPS, check_field, text_at
 from evaltrace.compare.sides import Pair, Pairing, Side, Trial
-from evaltrace.errors import ArmsUnclear, Problem, UnknownName, UnreadablePath
-from evaltrace.mentions import check_pattern
+from evaltrace.errors import ArmsUnclear, Problem, UnreadablePath
 from evaltrace.times import parse_time
 from evaltrace.trace import Trace
 
@@ -28,8 +27,8 @@ Rename = Callable[[str], str]
 def name_tasks(sides: Sequence[Side], options: CompareOptions) -> list[Problem]:
     """Set the pairing name of every trial, in all arms alike; number and choose the attempts.
 
-    Raises ArmsUnclear for duplicates when they are refused, UnreadablePath or UnknownName for
-    a task map that cannot be used.
+    Raises ArmsUnclear for duplicates when they are refused, UnreadablePath for a task
+    map that cannot be read, UnknownName for a field that traces lack.
     """
     for field in (*options.group_by, *filter(None, [options.cluster_by])):
         check_field(field)
@@ -80,18 +79,15 @@ def read_task_map(task_map: str | None) -> Rename:
     """Turn a task map into a function of names.
 
     A file holds a JSON object of names, or two names a line; a regular expression gives its
-    first group as the name, and without a group removes what it matches.
+    first group as the name, and without a group removes what it matches. Raises ValueError
+    for what is neither, UnreadablePath for a file that holds no names.
     """
     if task_map is None:
         return lambda name: name
+    check_task_map(task_map)
     if os.path.isfile(task_map):  # noqa: PTH113 - a pattern may be no path at all
         names = _read_names(Path(task_map))
         return lambda name: names.get(name, name)
-    try:
-        check_pattern(task_map)
-    except ValueError as error:
-        hint = "It is neither a file that exists nor a regular expression that can be used."
-        raise UnknownName(str(error), where=task_map, hint=hint) from None
     pattern = re.compile(task_map)
     if pattern.groups:
         return lambda name: ((found := pattern.search(name)) and found[1]) or name

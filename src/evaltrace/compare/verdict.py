@@ -20,6 +20,8 @@ from evaltrace.comparison import (
     Verdict,
 )
 
+_FEW = "few_pairs"
+_BROKEN = ("zero_in_one_arm", "same_failure_everywhere")
 _FEW_PAIRS = 10
 _HARDLY_USED = 0.2
 
@@ -119,17 +121,26 @@ def _visible(found: Evidence) -> str:
 
 
 def _caveats(found: Evidence) -> Iterator[str]:
-    if found.blockers:
-        yield (
-            f"{counted(found.blockers, 'blocker')} in the audit: the arms differ in more than the "
-            "treatment, so the difference cannot be put down to it."
-        )
+    yield from _doubts_of_audit([item.code for item in found.audit if item.grade == "blocker"])
     if found.finding is not None:
         yield from _doubts_of_data(found)
     running = found.denominators.baseline.running + found.denominators.treatment.running
     if running:
         yield f"{counted(running, 'trial')} had not ended: this is a look at a run in progress."
     yield from _doubts_of_use(found.compliance)
+
+
+def _doubts_of_audit(blockers: Sequence[str]) -> Iterator[str]:
+    differing = sum(code not in (_FEW, *_BROKEN) for code in blockers)
+    if differing:
+        yield (
+            f"{counted(differing, 'blocker')} in the audit: the arms differ in more than the "
+            "treatment, so the difference cannot be put down to it."
+        )
+    if any(code in _BROKEN for code in blockers):
+        yield "The finding hangs on tasks that look broken in one arm: see the audit."
+    if _FEW in blockers:
+        yield "Fewer than half of the tasks can be compared: see the audit."
 
 
 def _doubts_of_data(found: Evidence) -> Iterator[str]:

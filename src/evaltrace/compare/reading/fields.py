@@ -95,7 +95,7 @@ def _leads_somewhere(kind: msgspec.inspect.Type, names: list[str]) -> bool:
 
 def check_field(name: str) -> str:
     """Give the field back when tasks can be grouped by it; UnknownName with near names if not."""
-    short = [*GROUPS, *Task.__struct_fields__]
+    short = [*dict.fromkeys((*GROUPS, *Task.__struct_fields__))]
     if name in short or is_field(name):
         return name
     known = [*short, *number_fields(), *Trace.__struct_fields__, *_CONFIGURED]

@@ -1,8 +1,8 @@
 """The comparison as JUnit XML: what a pipeline lists beside its tests.
 
-The verdict (which always passes), the gate's conditions, the blockers of the audit, and the
-tasks that flipped. A condition that could not be decided is an error, a lost task a failure,
-a gained one passes.
+The verdict, the gate's conditions, the blockers of the audit, and the tasks that flipped. Only
+a condition of the gate can fail, or be an error where it could not be decided, so that a report
+is red where the command's exit code is; blockers and lost tasks are marked as skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MESSAGE = 1000
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
-_KINDS: dict[Decision, Literal["failure", "error", "system-out"]] = {
+_KINDS: dict[Decision, Literal["failure", "error", "skipped", "system-out"]] = {
     "fails": "failure",
     "undecided": "error",
     "holds": "system-out",
@@ -35,8 +35,8 @@ _KINDS: dict[Decision, Literal["failure", "error", "system-out"]] = {
 class _Case:
     suite: str
     name: str
-    kind: Literal["failure", "error", "system-out"] | None = None
-    """The element that holds the message; the first two say that it did not pass."""
+    kind: Literal["failure", "error", "skipped", "system-out"] | None = None
+    """The element that holds the message; the first three say that it did not pass."""
     message: str = ""
 
 
@@ -73,13 +73,13 @@ def _audit_cases(comparison: Comparison) -> Iterator[_Case]:
     for item in comparison.audit:
         if item.grade == "blocker":
             name = _line(f"{item.code} ({item.field})", _NAME)
-            yield _Case(suite, name, "failure", _line(item.message, _MESSAGE))
+            yield _Case(suite, name, "skipped", _line(item.message, _MESSAGE))
 
 
 def _flip_cases(comparison: Comparison) -> Iterator[_Case]:
     suite = f"flips of {_label(comparison)}"
     for flip in comparison.flips.lost:
-        yield _Case(suite, _line(flip.task, _NAME), "failure", f"lost: {_passes(flip)}")
+        yield _Case(suite, _line(flip.task, _NAME), "skipped", f"lost: {_passes(flip)}")
     for flip in comparison.flips.gained:
         yield _Case(suite, _line(flip.task, _NAME))
 
@@ -101,14 +101,16 @@ def _counts(cases: Sequence[_Case]) -> dict[str, str]:
         "tests": str(len(cases)),
         "failures": str(kinds.count("failure")),
         "errors": str(kinds.count("error")),
-        "skipped": "0",
+        "skipped": str(kinds.count("skipped")),
     }
 
 
 def _add_case(suite: ET.Element, case: _Case) -> None:
     element = ET.SubElement(suite, "testcase", classname=case.suite, name=case.name)
     if case.kind is not None:
-        kind = {} if case.kind == "system-out" else {"message": case.message, "type": case.suite}
+        kind = {} if case.kind == "system-out" else {"message": case.message}
+        if case.kind in ("failure", "error"):
+            kind["type"] = case.suite
         ET.SubElement(element, case.kind, kind).text = case.message
 
 
