@@ -604,8 +604,8 @@ def quantity(
         )
     ]
     sides = [
-        c.Amount(total=72 * mean, mean=mean, p90=1.9 * mean, known=72, trials=72)
-        for mean in amounts
+        c.Amount(total=72 * mean, mean=mean, p90=1.9 * mean, known=72, trials=72, lost=lost * mean)
+        for mean, lost in zip(amounts, (2, 0), strict=True)
     ]
     return c.Quantity(
         name=name,

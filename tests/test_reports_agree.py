@@ -38,7 +38,7 @@ COUNTS = {
     "unscored": "unscored",
     "running": "running",
     "valid": "valid",
-    "valid, in pairs": "in_pairs",
+    "counted, in pairs": "in_pairs",
     "set aside as duplicates": "set_aside",
     "tasks": "tasks",
     "tasks with a valid reward": "valid_tasks",

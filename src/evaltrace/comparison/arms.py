@@ -50,7 +50,8 @@ class Denominators(msgspec.Struct, kw_only=True):
     """Trials of an arm. started = valid + errored + cancelled + unscored + running.
 
     `errored` is by cause in `errored_by_cause`; `unscored` ended without an error and without
-    a value of the metric; `set_aside` were started and left out by --on-duplicate.
+    a value of the metric; `set_aside` were started and left out by --on-duplicate; `in_pairs`
+    count in a pair (valid ones, and with --on-missing as-fail all that were started).
     """
 
     planned: int | None = None

@@ -10,21 +10,26 @@ from evaltrace.comparison.effects import Interval
 
 
 class Amount(msgspec.Struct, kw_only=True):
-    """A quantity in one arm, over the trials in pairs that know it: `known` of `trials`."""
+    """A quantity in one arm, over the trials in pairs that count: `known` of `trials` know it.
+
+    `lost` is what the other trials of the pairs took, as far as known: 0 where there are none,
+    null where none of them knows it.
+    """
 
     total: float | None
     mean: float | None
     p90: float | None
     known: int
     trials: int
+    lost: float | None = 0.0
 
 
 class Quantity(msgspec.Struct, kw_only=True):
     """What was spent, in both arms and as paired ratios.
 
-    `ratio` is of the totals (the bill); `typical` is the geometric mean of the tasks' ratios;
-    `solved_by_both` is `typical` over the tasks that pass in both arms. Null without
-    enough known pairs.
+    `ratio` is of the sums of the tasks' means; `typical` is the geometric mean of the tasks'
+    ratios; `solved_by_both` is `typical` over the tasks that pass in both arms. All are over
+    the trials that count, and null without enough known pairs.
     """
 
     name: str
@@ -58,7 +63,10 @@ class Time(msgspec.Struct, kw_only=True):
 
 
 class PerSolved(msgspec.Struct, kw_only=True):
-    """US dollars spent for each solved task, failures included."""
+    """US dollars for each solved task: of all trials in pairs, by the passes among them.
+
+    Failures are paid for too, and so are trials that do not count, which solve nothing.
+    """
 
     baseline: float | None
     treatment: float | None
@@ -68,7 +76,7 @@ class PerSolved(msgspec.Struct, kw_only=True):
 
 
 class Origin(msgspec.Struct, kw_only=True):
-    """A part of a trial's text or tokens, per trial in pairs, that explains what it cost."""
+    """A part of a trial's text or tokens, per counting trial in pairs, that tells its cost."""
 
     name: str
     unit: Literal["tokens", "characters", "calls"]

@@ -89,7 +89,7 @@ COUNTS: Sequence[tuple[str, Callable[[Denominators], int | None]]] = (
     ("unscored", lambda counts: counts.unscored),
     ("running", lambda counts: counts.running),
     ("valid", lambda counts: counts.valid),
-    ("valid, in pairs", lambda counts: counts.in_pairs),
+    ("counted, in pairs", lambda counts: counts.in_pairs),
     ("set aside as duplicates", lambda counts: counts.set_aside),
     ("tasks", lambda counts: counts.tasks),
     ("tasks with a valid reward", lambda counts: counts.valid_tasks),
@@ -174,7 +174,7 @@ def _moves(comparison: Comparison) -> str:
         )
         if side is not None
     ]
-    valid = f" Valid attempts of a pair: {', '.join(attempts)}." if attempts else ""
+    valid = f" Counted attempts of a pair: {', '.join(attempts)}." if attempts else ""
     return (
         f"By mean of a task, {treatment} is higher in {pairs.wins:,}, equal in {pairs.ties:,} and "
         f"lower in {pairs.losses:,} of {counted(pairs.tasks, 'pair')}.{valid}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from evaltrace.comparison import Comparison, PerSolved, Quantity, ToolRow, UseOfTool
+from evaltrace.comparison import Amount, Comparison, PerSolved, Quantity, ToolRow, UseOfTool
 from evaltrace.quantities import counted
 from evaltrace.reports import wording as say
 from evaltrace.reports.sections.arms import labels
@@ -54,8 +54,8 @@ def to_spending(comparison: Comparison, _limit: int) -> Section:
         Entries([Entry("trials known", text) for text in _known(spent, names)]),
         Table(ratios, [_ratio_row(row) for row in spent], frozenset({0, 1, 2, 3}), frozenset()),
         Paragraph(
-            "With intervals, over pairs. In all: ratio of the sums, the bill. Typical task: "
-            "geometric mean of the tasks' own ratios, over trials that count."
+            "With intervals, over trials of pairs that count. In all: ratio of the sums of task "
+            "means. Typical task: geometric mean of the tasks' own ratios."
         ),
         facts([_bill(comparison), *notes, *_per_solved(comparison.per_solved, names)]),
         *_origins(comparison),
@@ -71,10 +71,18 @@ def cost_digest(comparison: Comparison) -> str:
 def _bill(comparison: Comparison) -> tuple[str, str]:
     cost = comparison.cost
     sides = zip(labels(comparison), (cost.baseline, cost.treatment), strict=True)
-    return "bill", ", ".join(
-        f"{name} {say.amount(side.total, cost.unit)} in {counted(side.known, 'trial')}"
-        for name, side in sides
-    )
+    return "bill", "; ".join(f"{name} {bill_of(side, cost.unit)}" for name, side in sides)
+
+
+def bill_of(side: Amount, unit: str) -> str:
+    """Say what the trials that count took in all, and what the others did."""
+    if side.total is None:
+        return say.NOT_KNOWN
+    text = f"{say.amount(side.total, unit)} in {counted(side.known, 'trial')}"
+    if side.lost is None:
+        return f"{text}, and what the trials that do not count took is not known"
+    lost = say.amount(side.lost, unit)
+    return f"{text}, and {lost} in trials that do not count" if side.lost else text
 
 
 def _amount_row(row: Quantity) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from evaltrace.comparison import Comparison
 from evaltrace.quantities import counted
 from evaltrace.reports import wording
-from evaltrace.reports.sections.spending import quantities, quantity_notes
+from evaltrace.reports.sections.spending import bill_of, quantities, quantity_notes
 from evaltrace.reports.webpage.markup import unbroken
 from evaltrace.reports.webpage.sections import (
     counts,
@@ -101,6 +101,10 @@ def _second_half(comparison: Comparison) -> dict[str, Any]:
         "dossiers": evidence.dossiers(comparison),
         "tasks": evidence.tasks_table(comparison),
         "ratios": spending.ratios_table(comparison),
+        "bills": [
+            bill_of(side, comparison.cost.unit)
+            for side in (comparison.cost.baseline, comparison.cost.treatment)
+        ],
         "spending_notes": quantity_notes(quantities(comparison)),
         "amounts": spending.amounts_table(comparison),
         "spending_origins": spending.origins_table(comparison),

@@ -25,9 +25,7 @@ def ratios_table(comparison: Comparison) -> Table:
         ]
         for each in quantities(comparison)
     ]
-    heading = columns(
-        "quantity:name", "of the totals", "typical task", "solved by both", "known for"
-    )
+    heading = columns("quantity:name", "in all", "typical task", "solved by both", "known for")
     return table("Ratios, treatment to baseline, with intervals", heading, rows)
 
 
