@@ -22,7 +22,7 @@ from evaltrace.compare.reading.splitting import to_sides
 from evaltrace.compare.sides import Side, Trial
 from evaltrace.compare.treatment.treated import find_treatment
 from evaltrace.comparison import AuditItem
-from sides import paired, side, trial
+from sides import metric, paired, side, trial
 
 LAB = CORPUS / "lab-dev" / "jobs"
 here = pytest.mark.skipif(not CORPUS.is_dir(), reason="no corpus beside the project")
@@ -83,6 +83,13 @@ def with_server(label: str = "mcp", **config: Any) -> Side:
 
 def test_identical_arms_have_nothing_to_report() -> None:
     assert audit(arm("one"), arm("two")) == []
+
+
+def test_trials_that_are_in_both_arms_are_pointed_out() -> None:
+    first = arm("one")
+    item = only(audit(first, side("two", first.trials)))
+    assert (item.grade, item.code) == ("warning", "same_trials")
+    assert item.message.startswith("2 trials of two are in one too")
 
 
 def test_no_arm_of_no_trials_is_audited() -> None:
@@ -240,7 +247,7 @@ def seen(status: str | None = "connected") -> Change:
 def test_a_treatment_in_both_arms_or_in_none_blocks() -> None:
     both = audit(arm("one", change=seen()), arm("two", change=seen()), "mcp:codesearch")
     assert codes(both) == [("blocker", "treatment_in_both_arms")]
-    none = audit(arm("one", change=seen(None)), arm("two", change=seen(None)), "mcp:codesearch")
+    none = audit(arm("one", change=seen()), arm("two", change=seen(None)), "mcp:codesearch")
     assert codes(none) == [("blocker", "treatment_absent")]
     fine = audit(arm("one", change=seen(None)), arm("two", change=seen()), "mcp:codesearch")
     assert fine == []
@@ -259,9 +266,135 @@ def test_a_server_that_nobody_configured_is_pointed_out() -> None:
     item = only(audit(arm("one", change=seen(None)), arm("two", change=seen()), "config"))
     assert (item.code, item.baseline, item.treatment) == (
         "seen_servers",
-        "0 of 2 trials",
-        "2 of 2 trials",
+        "not configured and seen in 0 of 2 trials",
+        "not configured and seen in 2 of 2 trials",
     )
+
+
+def test_a_server_configured_in_one_arm_is_not_said_to_be_missing_there() -> None:
+    stray = arm("base", change=seen())
+    items = audit(stray, with_server(change=seen()), "model")
+    [item] = [row for row in items if row.code == "seen_servers"]
+    assert "without being configured in 2 of 2 trials of base and 0 of 2 trials of mcp" in (
+        item.message
+    )
+
+
+# One trial that strays.
+
+THIRTY = [(f"t{number:02}", float(number % 2)) for number in range(30)]
+
+
+def straying(number: int, **stray: Any) -> Change:
+    """Give the first trials of an arm another configuration."""
+    left = [number]
+
+    def change(member: Trial) -> None:
+        if left[0]:
+            left[0] -= 1
+            member.trace.agent_config = to_config(stray)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("usual", "code"),
+    [
+        ({"model": "anthropic/claude-opus-4-5"}, "model"),
+        ({"name": "codex"}, "agent"),
+        ({"import_path": "lab:Mine"}, "import_path"),
+        ({"kwargs": {"reasoning_effort": "high"}}, "kwargs"),
+    ],
+)
+def test_a_stray_trial_hides_no_blocker(usual: dict[str, Any], code: str) -> None:
+    after = arm("two", THIRTY, change=straying(1), mcp_servers=[CODESEARCH], **usual)
+    items = audit(arm("one", THIRTY), after, "mcp:codesearch")
+    found = [(item.grade, item.code) for item in items if "mcp_servers" not in item.field]
+    assert found == [("blocker", code), ("warning", "not_one_configuration")]
+    assert "(29)" in (items[0].treatment or "")
+    assert "(1)" in (items[0].treatment or "")
+
+
+def test_arms_that_mix_two_models_alike_are_no_blocker() -> None:
+    gpt = {"model": "openai/gpt-5"}
+    before = arm("one", THIRTY, change=straying(16, **gpt))
+    after = arm("two", THIRTY, change=straying(14, **gpt))
+    assert codes(audit(before, after, "config")) == [("warning", "not_one_configuration")]
+
+
+def test_a_stray_trial_makes_no_other_model_of_the_treatment() -> None:
+    after = arm("two", THIRTY, change=straying(1, model="openai/gpt-5"))
+    assert ("blocker", "treatment_in_both_arms") in codes(audit(arm("one", THIRTY), after, "model"))
+
+
+def test_a_stray_answer_hides_no_other_model() -> None:
+    def answers(first: str, rest: str) -> Change:
+        return lambda member: answered(first if member.task == "t00" else rest)(member)
+
+    before = arm("one", THIRTY, change=answers("sonnet", "sonnet"))
+    for stray in ("sonnet", "opus"):
+        first = arm("one", THIRTY, change=answers("opus", "sonnet")) if stray == "opus" else before
+        items = audit(first, arm("two", THIRTY, change=answers("sonnet", "opus")))
+        assert codes(items) == [("blocker", "answered_model")]
+
+
+# Names of settings and servers.
+
+
+def test_a_setting_is_judged_by_its_whole_name() -> None:
+    dotted = "secret.value"
+    items = audit(arm("one", kwargs={dotted: "hunter2pw"}), arm("two", kwargs={dotted: "other"}),
+                  "config")  # fmt: skip
+    assert (only(items).baseline, only(items).treatment) == ("***", "*** (another value)")
+    assert "hunter2pw" not in str(items)
+
+
+def test_a_password_that_begins_like_a_variable_is_hidden() -> None:
+    items = audit(arm("one", env={"PW": "$hunter2pw"}), arm("two", env={"PW": "$OTHER"}), "config")
+    assert (only(items).baseline, only(items).treatment) == ("set (***)", "$OTHER")
+
+
+ADDRESS = "https://u:hunter2pw@mcp.example.com/sse?api_key=abc123xyz"
+
+
+@pytest.mark.parametrize("given", [ADDRESS, {"name": ADDRESS, "url": ADDRESS}])
+@pytest.mark.parametrize("wanted", [None, f"mcp:{ADDRESS}", "model", "mcp:codesearch"])
+def test_a_server_named_by_an_address_shows_no_password(given: Any, wanted: str | None) -> None:
+    def noticed(member: Trial) -> None:
+        member.trace.tools = tr.Tools(mcp_servers=[tr.McpServer(name=ADDRESS, status="connected")])
+
+    def plain(member: Trial) -> None:
+        member.trace.tools = tr.Tools(mcp_servers=[])
+
+    baseline = arm("one", change=plain)
+    half = straying(1, mcp_servers=[CODESEARCH])
+    for treatment in (
+        arm("two", change=plain, mcp_servers=[given, CODESEARCH]),
+        arm("two", change=noticed),
+        arm("two", change=half, mcp_servers=[given]),
+    ):
+        for first, second in ((baseline, treatment), (treatment, baseline)):
+            said = told_of(first, second, wanted)
+            assert "hunter2pw" not in said
+            assert "abc123xyz" not in said
+
+
+def told_of(baseline: Side, treatment: Side, wanted: str | None) -> str:
+    """Give all that is said of the treatment and by the audit, or why it is refused."""
+    try:
+        treated = find_treatment(baseline, treatment, wanted)
+    except ValueError as error:
+        return str(error)
+    pairing = paired(baseline.trials, treatment.trials)
+    return f"{treated.record} {audit_arms(baseline, treatment, pairing, treated)}"
+
+
+def test_two_servers_of_one_name_are_still_one_configuration() -> None:
+    twice = [CODESEARCH, {"name": "x", "url": "https://a/"}, {"name": "x", "url": "https://b/"}]
+    item = only(audit(arm("base"), arm("mcp", mcp_servers=twice), "mcp:codesearch"))
+    assert (item.code, item.field) == ("mcp_servers", "agent_config.agent.mcp_servers.x")
+    assert item.treatment == '[{"name":"x","url":"https://a/"},{"name":"x","url":"https://b/"}]'
+    assert audit(arm("one", mcp_servers=twice), arm("two", mcp_servers=twice[::-1]), "config") == []
 
 
 # Models that answered.
@@ -283,6 +416,14 @@ def answered(*models: str) -> Change:
     [
         (["sonnet-4-5"], ["opus-4-5"], [("blocker", "answered_model")]),
         (["sonnet-4-5"], ["sonnet-4-5-20250929"], [("warning", "answered_model")]),
+        (["anthropic/sonnet-4-5"], ["sonnet-4-5@20250929"], [("warning", "answered_model")]),
+        (["gpt-4o"], ["gpt-4o-2024-08-06"], [("warning", "answered_model")]),
+        (["mistral-large-latest"], ["mistral-large-2411"], [("warning", "answered_model")]),
+        (["qwen3:free"], ["qwen3"], [("warning", "answered_model")]),
+        (["gpt-5"], ["gpt-5-mini"], [("blocker", "answered_model")]),
+        (["claude-opus-4"], ["claude-opus-4-1"], [("blocker", "answered_model")]),
+        (["gpt-4o-2024-05-13"], ["gpt-4o-2024-11-20"], [("blocker", "answered_model")]),
+        (["llama-3"], ["llama-3-405b"], [("blocker", "answered_model")]),
         (["sonnet-4-5"], ["sonnet-4-5", "haiku"], [("note", "subagent_models")]),
         (["sonnet-4-5", "haiku"], ["sonnet-4-5", "haiku"], []),
     ],
@@ -523,13 +664,17 @@ def attempts(task: str, *values: float, **fields: Any) -> list[Trial]:
     return members
 
 
-STEADY = [member for n in range(6) for member in attempts(f"steady-{n}", 1.0, 1.0)]
+def steady() -> list[Trial]:
+    """Six tasks that pass in every attempt, as trials of their own."""
+    return [member for n in range(6) for member in attempts(f"steady-{n}", 1.0, 1.0)]
+
+
 ALL_FAIL = {"test_a": "failed", "test_b": "failed"}
 SOME_FAIL = {"test_a": "failed", "test_b": "passed"}
 
 
 def setups(broken: list[Trial], solved: list[Trial]) -> list[AuditItem]:
-    return audit(side("one", [*STEADY, *broken]), side("two", [*STEADY, *solved]))
+    return audit(side("one", [*steady(), *broken]), side("two", [*steady(), *solved]))
 
 
 @pytest.mark.parametrize(
@@ -559,8 +704,8 @@ def test_a_broken_task_that_changes_no_finding_is_a_warning() -> None:
         for m in attempts(f"gained-{n}", 0.0, 0.0, cases={f"test_{n}": "failed", "t": "passed"})
     ]  # fmt: skip
     items = audit(
-        side("one", [*STEADY, *lost, *attempts("x", 0.0, 0.0, tool_calls=0)]),
-        side("two", [*STEADY, *gained, *attempts("x", 1.0, 1.0)]),
+        side("one", [*steady(), *lost, *attempts("x", 0.0, 0.0, tool_calls=0)]),
+        side("two", [*steady(), *gained, *attempts("x", 1.0, 1.0)]),
     )
     assert codes(items) == [("warning", "zero_in_one_arm"), ("note", "zero_in_one_arm")]
     assert items[0].tasks == ["x"]
@@ -588,6 +733,58 @@ def test_a_task_that_fails_alike_in_both_arms_can_show_nothing() -> None:
     assert codes(everywhere) == [("warning", "same_failure_everywhere")]
     hard = setups(attempts("x", 0.0, cases=SOME_FAIL), attempts("x", 0.0, cases=SOME_FAIL))
     assert codes(hard) == [("note", "same_failure_everywhere")]
+
+
+def test_zero_is_no_failure_of_what_passed_or_of_what_is_no_reward() -> None:
+    def audited(passed: bool, **more: Any) -> list[AuditItem]:
+        free = attempts("x", 0.0, 0.0, tool_calls=0)
+        for member in free:
+            member.passed = passed
+        arms = side("one", [*steady(), *free]), side("two", [*steady(), *attempts("x", 1.0, 1.0)])
+        pairing = paired(arms[0].trials, arms[1].trials)
+        return audit_arms(*arms, pairing, find_treatment(*arms, None), **more)
+
+    cost = metric("number", name="metrics.cost.usd", field="metrics.cost.usd", better="lower")
+    failures = metric("number", name="n_failed", field="rewards.n_failed", better="lower")
+    assert audited(True) == []  # three trials of $0 that passed
+    assert audited(False, metric=cost) == []
+    assert audited(False, metric=failures) == []
+    assert codes(audited(False, metric=metric())) == [("blocker", "zero_in_one_arm")]
+
+
+def gained(number: int) -> tuple[list[Trial], list[Trial]]:
+    """Tasks lost in one arm, each in its own way, and won in the other; `x` looks broken."""
+    names = [f"gained-{n}" for n in range(number)]
+    lost = [
+        m for name in names
+        for m in attempts(name, 0.0, 0.0, cases={f"test_{name}": "failed", "t": "passed"})
+    ]  # fmt: skip
+    won = [m for name in names for m in attempts(name, 1.0, 1.0)]
+    return [*lost, *attempts("x", 0.0, 0.0, tool_calls=0)], [*won, *attempts("x", 1.0, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("number", "groups", "alpha", "grade"),
+    [
+        # Seven gained: mid-p 1/128, and 1/64 without the broken one.
+        (6, None, 0.05, "warning"),
+        (6, None, 0.01, "blocker"),
+        # Eleven, and ten; but only six groups (1/64), and five (1/32).
+        (10, None, 0.03, "warning"),
+        (10, 5, 0.03, "blocker"),
+    ],
+)
+def test_a_broken_task_is_graded_by_what_the_headline_would_say(
+    number: int, groups: int | None, alpha: float, grade: str
+) -> None:
+    before, after = gained(number)
+    arms = side("one", before), side("two", after)
+    clusters = {f"gained-{n}": f"group-{n % groups}" for n in range(number)} if groups else None
+    options = CompareOptions(alpha=alpha, cluster_by="task.category" if groups else None)
+    pairs = paired(before, after, clusters=clusters)
+    treated = find_treatment(*arms, None)
+    items = audit_arms(*arms, pairs, treated, metric=metric(), options=options)
+    assert [item.grade for item in items if item.tasks == ["x"]] == [grade]
 
 
 # Secrets.

@@ -124,7 +124,8 @@ def test_a_model_has_no_use_to_check() -> None:
     ],
 )
 def test_the_statement_says_how_much_it_was_used(calls: list[int | None], said: str) -> None:
-    found = _judged([_trial()], [_trial(calls=number, seconds=None) for number in calls])
+    after = [_trial(calls=number, seconds=None, configured=True) for number in calls]
+    found = _judged([_trial()], after)
     assert said in found.statement
 
 
@@ -217,7 +218,7 @@ def test_unused_tasks_are_those_without_a_call_in_any_valid_attempt() -> None:
 
 
 def test_unknown_use_leaves_the_effect_as_run() -> None:
-    found = _judged([_trial(0.0)], [_trial(1.0, None)])
+    found = _judged([_trial(0.0)], [_trial(1.0, None, configured=True)])
     assert (found.use_rate, found.unused) == (None, None)
     assert _known(found.as_run).estimate == 1
     assert _known(found.complier).estimate is None
@@ -258,6 +259,24 @@ def test_names_of_tools_are_made_printable() -> None:
     [row] = to_tool_rows(*arms, find_treatment(*arms, "model"))
     assert row.tool.startswith("abc")
     assert len(row.tool) <= 120
+
+
+def test_a_trial_that_lists_a_tool_twice_is_one_trial() -> None:
+    member = _trial(calls=2)
+    member.trace.tools.calls = [*(member.trace.tools.calls or ()) * 2]
+    arms = side("b", []), side("t", [member])
+    [row] = to_tool_rows(*arms, find_treatment(*arms, "mcp:docs"))
+    assert row.treatment == UseOfTool(calls=4, errors=0, trials=1, valid=1, passed=1)
+
+
+def test_the_address_of_a_server_shows_no_password() -> None:
+    member = _trial()
+    member.trace.tools.calls = [
+        tr.ToolCalls(name="look", server="https://ada:hunter2pw@example.com/mcp", count=1)
+    ]
+    arms = side("b", [member]), side("t", [])
+    [row] = to_tool_rows(*arms, find_treatment(*arms, "model"))
+    assert row.server == "https://***@example.com/mcp"
 
 
 # Real jobs.

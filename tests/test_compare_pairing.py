@@ -296,6 +296,47 @@ def test_a_split_needs_a_single_path() -> None:
         _sides([_trace("a")], [_trace("b")], options=CompareOptions(arm_by="model"))
 
 
+_ADDRESS = "https://u:hunter2pw@h/sse?api_key=abc123xyz"
+
+
+def _labels(*agents: dict[str, Any], arm_by: str | None = None) -> list[str]:
+    configs = [tr.AgentConfig(agent=tr.Agent(**agent), model="m") for agent in agents]
+    traces = [_trace("sort", i, agent_config=config) for i, config in enumerate(configs, 1)]
+    return [side.label for side in _sides(traces, options=CompareOptions(arm_by=arm_by))]
+
+
+@pytest.mark.parametrize("server", [_ADDRESS, {"name": _ADDRESS}])
+def test_no_label_shows_the_password_in_the_address_of_a_server(server: Any) -> None:
+    added = {"mcp_servers": [server]}
+    assert _labels(added, {}) == ["without MCP servers", "with https://***@h/sse?api_key=***"]
+    for label in _labels(added, {}, arm_by="agent_config.agent.mcp_servers"):
+        assert "hunter2pw" not in label
+        assert "abc123xyz" not in label
+
+
+def test_labels_made_of_settings_show_no_secret() -> None:
+    one, other = {"api_key": "hunter2pw", "depth": 1}, {"api_key": "hunter2pw", "depth": 2}
+    assert _labels({"kwargs": one}, {"kwargs": other}) == [
+        "api_key=***, depth=1",
+        "api_key=***, depth=2",
+    ]
+    secrets = [{"kwargs": {"api_key": key}} for key in ("hunter2pw", "hunter3pw")]
+    assert _labels(*secrets) == ["configuration 1", "configuration 2"]
+    by_field = _labels(*secrets, arm_by="agent_config.agent.kwargs.api_key")
+    assert by_field == ["***", "***-2"]
+    whole = _labels(
+        {"env": {"A": "hunter2pw"}}, {"env": {"A": "x"}}, arm_by="agent_config.agent.env"
+    )
+    assert whole == ['{"A":"***"}', '{"A":"***"}-2']
+
+
+def test_a_value_that_no_trial_has_is_refused_without_a_secret() -> None:
+    agents = [{"kwargs": {"api_key": key}} for key in ("hunter2pw", "hunter3pw")]
+    with pytest.raises(UnknownName) as caught:
+        _labels(*agents, arm_by="agent_config.agent.kwargs.api_key=x")
+    assert "hunter" not in f"{caught.value} {caught.value.hint}"
+
+
 # Denominators.
 
 

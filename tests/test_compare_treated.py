@@ -155,9 +155,56 @@ def test_what_is_no_tool_has_no_calls(wanted: str) -> None:
     assert (found.calls(called), found.status(called)) == (None, None)
 
 
-def test_a_server_that_no_trial_has_shows_in_the_statement() -> None:
-    record = find_treatment(PLAIN, PLAIN, "mcp:typo").record
+def test_where_nothing_tells_of_servers_any_name_may_be_right() -> None:
+    record = find_treatment(PLAIN, PLAIN, "mcp:docs").record
     assert "in 0 of 2 treatment trials" in record.statement
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("dosc", 'no trial has an MCP server "dosc"; did you mean "docs"?'),
+        ("zzz", 'no trial has an MCP server "zzz"; there are "code search", "docs"'),
+    ],
+)
+def test_a_mistyped_server_is_refused_with_near_names(wanted: str, said: str) -> None:
+    for arms in ((PLAIN, _with("docs", "code search")), (_with("docs", "code search"), PLAIN)):
+        with pytest.raises(ValueError, match="no trial has an MCP server") as caught:
+            find_treatment(*arms, f"mcp:{wanted}")
+        assert str(caught.value) == said
+
+
+def test_a_server_that_is_known_to_be_in_no_trial_is_refused() -> None:
+    told = side("t", [_trial(tools=tr.Tools(mcp_servers=[]))])
+    with pytest.raises(ValueError, match='no trial has an MCP server "docs"; none has any'):
+        find_treatment(PLAIN, told, "mcp:docs")
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        _trial(mcp_servers=["my docs"]),
+        _trial(tools=tr.Tools(mcp_servers=_seen("my docs", "disabled"))),
+        _trial(tools=tr.Tools(calls=_calls(("look", "my_docs", 1, 0)))),
+    ],
+)
+def test_a_server_that_is_configured_seen_or_called_is_known(member: Trial) -> None:
+    assert find_treatment(side("b", [member]), PLAIN, "mcp:my docs").record.name == "my docs"
+
+
+def test_a_server_of_a_third_arm_is_known() -> None:
+    arms = PLAIN, _with("code"), _with("docs")
+    assert find_treatment(*arms[:2], "mcp:docs", arms=arms).record.name == "docs"
+
+
+def test_a_pattern_that_matches_nothing_says_so() -> None:
+    said = "nothing recorded in either arm matches it"
+    mentioned = _trial(tools=tr.Tools(mentions=[tr.Mentions(pattern="symnav", count=1)]))
+    for member in (mentioned, _trial(mcp_servers=["symnav"])):
+        statement = find_treatment(PLAIN, side("t", [member]), "tool:symnav").record.statement
+        assert said not in statement
+    looked = _trial(tools=tr.Tools(mentions=[tr.Mentions(pattern="symnav", count=0)]))
+    assert said in find_treatment(PLAIN, side("t", [looked]), "tool:symnav").record.statement
 
 
 # Calls and status.
@@ -196,6 +243,16 @@ def test_the_status_of_a_server(servers: Any, calls: Any, expected: str | None) 
     docs = find_treatment(PLAIN, PLAIN, "mcp:docs")
     tools = tr.Tools(mcp_servers=servers, calls=_calls(*calls))
     assert docs.status(_trial(tools=tools)) == expected
+
+
+def test_a_trial_is_looked_at_as_it_is_now() -> None:
+    docs = find_treatment(PLAIN, PLAIN, "mcp:docs")
+    member = _trial(tools=tr.Tools(calls=[], mcp_servers=[]))
+    assert (docs.calls(member), docs.status(member)) == ((0, 0), "absent")
+    member.trace.tools.calls = _calls(("x", "docs", 2, 1))
+    member.trace.agent_config.agent.mcp_servers = ["docs"]
+    assert (docs.calls(member), docs.status(member)) == ((2, 1), "connected")
+    assert docs.find_in(member) == ((2, 1), "connected", True)
 
 
 def test_one_of_several_servers_is_enough() -> None:

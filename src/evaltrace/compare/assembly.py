@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -85,9 +86,10 @@ def audit_paths(
     options = options or CompareOptions()
     problems: list[Problem] = []
     baseline, treatment = _two(_read_sides(arms, options, problems))
-    treated = _find_treatment(baseline, treatment, options)
+    metric = to_metric(find_metric(options.metric), [baseline, treatment], options.pass_threshold)
+    treated = _find_treatment([baseline, treatment], treatment, options)
     pairing = pair_tasks(baseline, treatment, options)
-    items = audit_arms(baseline, treatment, pairing, treated)
+    items = audit_arms(baseline, treatment, pairing, treated, metric=metric, options=options)
     return to_arms(baseline, treatment), items, gather_problems(problems, [baseline, treatment])
 
 
@@ -135,27 +137,40 @@ def _to_arms(
     return sides
 
 
-def _find_treatment(baseline: Side, treatment: Side, options: CompareOptions) -> Treated:
+def _find_treatment(sides: list[Side], treatment: Side, options: CompareOptions) -> Treated:
     try:
-        return find_treatment(baseline, treatment, options.treatment)
+        return find_treatment(sides[0], treatment, options.treatment, arms=sides)
     except ValueError as error:
         raise UnknownName(str(error)) from None
 
 
+@dataclass(frozen=True, slots=True)
+class _Duel:
+    """A baseline and a treatment, paired, with what differs and by how much."""
+
+    baseline: Side
+    treatment: Side
+    treated: Treated
+    pairing: Pairing
+    effect: Effect
+
+
 def _compare(sides: list[Side], options: CompareOptions, problems: list[Problem]) -> Comparison:
     metric = to_metric(find_metric(options.metric), sides, options.pass_threshold)
-    baseline, *treatments = sides
-    pairings = [pair_tasks(baseline, treatment, options) for treatment in treatments]
-    effects = [measure_effect(pairing, metric, options) for pairing in pairings]
+    duels = [_meet(sides, treatment, metric, options) for treatment in sides[1:]]
+    effects = [duel.effect for duel in duels]
     if len(effects) > 1:
         _adjust([effect.difference for effect in effects])
-    whole, *further = (
-        _compare_two(baseline, treatment, pairing, effect, metric, options, problems)
-        for treatment, pairing, effect in zip(treatments, pairings, effects, strict=True)
-    )
+    whole, *further = (_compare_two(duel, metric, options, problems) for duel in duels)
     if further:
         whole.further, whole.matrix = further, _to_matrix(sides, effects, metric, options)
     return whole
+
+
+def _meet(sides: list[Side], treatment: Side, metric: Metric, options: CompareOptions) -> _Duel:
+    treated = _find_treatment(sides, treatment, options)
+    pairing = pair_tasks(sides[0], treatment, options)
+    return _Duel(sides[0], treatment, treated, pairing, measure_effect(pairing, metric, options))
 
 
 def _adjust(differences: Sequence[Interval]) -> None:
@@ -214,18 +229,13 @@ def _weakened(
 
 
 def _compare_two(
-    baseline: Side,
-    treatment: Side,
-    pairing: Pairing,
-    effect: Effect,
-    metric: Metric,
-    options: CompareOptions,
-    problems: list[Problem],
+    duel: _Duel, metric: Metric, options: CompareOptions, problems: list[Problem]
 ) -> Comparison:
-    treated = _find_treatment(baseline, treatment, options)
+    baseline, treatment, treated = duel.baseline, duel.treatment, duel.treated
+    pairing, effect = duel.pairing, duel.effect
     sensitivity = judge_sensitivity(pairing, metric, options)
     spending = measure_spending(pairing, options)
-    audit = audit_arms(baseline, treatment, pairing, treated)
+    audit = audit_arms(baseline, treatment, pairing, treated, metric=metric, options=options)
     compliance = judge_compliance(baseline, treatment, pairing, treated, options, metric)
     pairs = to_pairs(pairing)
     denominators = count_trials(baseline, treatment, pairing)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -27,6 +27,11 @@ _DEFAULTS = {
 _SEEN_ELSEWHERE = {"override_timeout_sec", "max_timeout_sec"}
 _MAPS = ("env", "kwargs")
 _ABSENT = msgspec.json.encode(None)
+_ALIKE = 0.75
+_PARTS = re.compile(r"^agent_config\.(?:\w+\.)?(?:(?:kwargs|env|mcp_servers)\.)?")
+
+T = TypeVar("T", str, bytes)
+H = TypeVar("H", bound=Hashable)
 
 Counts = Counter[bytes]
 """How many trials have each value, as JSON; an absent value is `null`."""
@@ -42,13 +47,18 @@ class Contrast:
 
     @property
     def key(self) -> str:
-        """The last part of the field's name."""
-        return self.field.rpartition(".")[2]
+        """The setting's own name, which may have dots."""
+        return _PARTS.sub("", self.field)
+
+    @property
+    def apart(self) -> bool:
+        """Whether the arms have no value in common."""
+        return not self.baseline.keys() & self.treatment.keys()
 
     @property
     def between(self) -> bool:
-        """Whether the arms have no value in common."""
-        return not self.baseline.keys() & self.treatment.keys()
+        """Whether most trials of one arm have another value than those of the other."""
+        return differ_mostly(self.baseline, self.treatment)
 
     @property
     def values(self) -> tuple[Any, Any]:
@@ -70,10 +80,31 @@ class Fields:
         return found + Counter({_ABSENT: absent}) if absent else found
 
 
+def differ_mostly(baseline: Counter[T], treatment: Counter[T]) -> bool:
+    """Tell whether arms differ in their most frequent value, and not by a few trials only.
+
+    Arms that both mix two values about evenly may differ in which is the more frequent.
+    """
+    if not baseline.keys() & treatment.keys():
+        return bool(baseline and treatment)
+    return usual(baseline) != usual(treatment) and not are_alike(baseline, treatment)
+
+
+def are_alike(baseline: Counter[H], treatment: Counter[H]) -> bool:
+    """Tell whether the values have nearly the same shares in both arms; neither may be empty."""
+    before, after = baseline.total(), treatment.total()
+    shares = (min(baseline[value] / before, treatment[value] / after) for value in baseline)
+    return sum(shares) >= _ALIKE
+
+
+def usual(counts: Counter[T]) -> T:
+    """Give the value that most trials have, the first in order among equals."""
+    return min(counts, key=lambda value: (-counts[value], value))
+
+
 def most_frequent(counts: Counts) -> Any:
     """Give the value that most trials have, the first by its text among equals."""
-    encoded = min(counts, key=lambda value: (-counts[value], value))
-    return msgspec.json.decode(encoded)
+    return msgspec.json.decode(usual(counts))
 
 
 def decoded(counts: Counts) -> list[tuple[Any, int]]:
@@ -149,10 +180,15 @@ def _flat(given: dict[str, dict[str, Any]]) -> Iterator[tuple[str, Any]]:
 
 
 def _servers(name: str, servers: Any) -> Iterator[tuple[str, Any]]:
+    """Give the settings of each server; those of several of one name are one list."""
+    found: dict[str, list[Any]] = defaultdict(list)
     for server in servers or ():
         settings = server if isinstance(server, dict) else {}
         kept = {key: item for key, item in settings.items() if not is_absent(key, item)}
-        yield f"{name}.{_name_of(server)}", kept or {"name": _name_of(server)}
+        found[_name_of(server)].append(kept or {"name": _name_of(server)})
+    for server_name, rows in found.items():
+        several = sorted(rows, key=lambda row: msgspec.json.encode(row, order="sorted"))
+        yield f"{name}.{server_name}", rows[0] if len(rows) == 1 else several
 
 
 def _name_of(item: Any) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from evaltrace.compare.audit.fields import Contrast, decoded
-from evaltrace.compare.treatment.treated import Treated, matches, spelled
+from evaltrace.compare.treatment.servers import spelled
+from evaltrace.compare.treatment.treated import Treated, matches
 from evaltrace.comparison import TreatmentKind
 
 Part = Literal["all", "perhaps", "none"]

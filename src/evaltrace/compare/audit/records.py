@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from operator import attrgetter
 
+from evaltrace.compare.audit.fields import differ_mostly, usual
 from evaltrace.compare.audit.items import entry, label_of
 from evaltrace.compare.audit.meant import Meant
 from evaltrace.compare.audit.values import shown
@@ -16,6 +17,9 @@ from evaltrace.trace import ModelUsage
 
 _USAGE = "agent_response.model_usage"
 _COST_SOURCE = attrgetter("trace.metrics.cost.source", "trace.metrics.cost.price_table")
+_ALIAS = re.compile(r"(?:-latest|@latest|@default|:latest|:free)$")
+_BUILD = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2}|\d{2}-\d{2}|\d{6}|\d{3,4})(?:-v\d+)?(?::\d+)?")
+"""What a provider adds to a name for one build of the model: its date or its number."""
 _STEP = re.compile(r"steps/[^/;]+/")
 
 
@@ -35,18 +39,19 @@ def audit_records(baseline: Side, treatment: Side, meant: Meant) -> Iterator[Aud
 
 def _audit_answers(baseline: Side, treatment: Side) -> Iterator[AuditItem]:
     before, after = _main_models(baseline), _main_models(treatment)
-    if not (before and after) or before.keys() == after.keys():
+    apart = differ_mostly(before, after)
+    if not (before and after) or (before.keys() == after.keys() and not apart):
         return
     values = (_shown_counts(before), _shown_counts(after))
     said = f"{values[0]} in {label_of(baseline.label)}, {values[1]} in {label_of(treatment.label)}"
-    if before.keys() & after.keys():
+    if not apart:
         message = (
             f"Not every trial was answered mainly by the same model: {said}; look for fallbacks, "
             "and leave out or run again what another model answered."
         )
         yield entry("warning", "answered_model", _USAGE, message, values)
         return
-    grade: Grade = "warning" if _same_family(before, after) else "blocker"
+    grade: Grade = "warning" if _may_be_one(usual(before), usual(after)) else "blocker"
     message = (
         f"The arms were answered by different models: {said}; ask for one exact model in both, or "
         "name the model as the treatment."
@@ -82,11 +87,20 @@ def _tokens(usage: ModelUsage) -> int:
     return sum(part or 0 for part in parts)
 
 
-def _same_family(before: Counter[str], after: Counter[str]) -> bool:
-    """Tell whether names may mean one model: `x` and `x-20250929`, `vendor/x` and `x`."""
-    first, second = (max(counts, key=lambda name: (counts[name], name)).rpartition("/")[2]
-                     for counts in (before, after))  # fmt: skip
-    return first.startswith(second) or second.startswith(first)
+def _may_be_one(first: str, second: str) -> bool:
+    """Tell whether names may mean one model: `x` and `x-20250929`, `vendor/x` and `x`.
+
+    Two dates are two models, and so are `x` and `x-mini`.
+    """
+    short, long = sorted((_without_alias(first), _without_alias(second)), key=len)
+    return short == long or (
+        long.startswith(short) and _BUILD.fullmatch(long.removeprefix(short)) is not None
+    )
+
+
+def _without_alias(model: str) -> str:
+    """Take off the vendor, and what says no more than `the newest` or `without a fee`."""
+    return _ALIAS.sub("", model.rpartition("/")[2].lower()).replace("@", "-")
 
 
 def _audit_subagents(baseline: Side, treatment: Side) -> Iterator[AuditItem]:

@@ -19,8 +19,9 @@ from evaltrace.compare.audit.fields import (
 )
 from evaltrace.compare.audit.items import entry, label_of, milder
 from evaltrace.compare.audit.meant import AGENT, MODEL, SERVERS, Meant
-from evaltrace.compare.audit.values import HIDDEN, NOT_SET, shown, shown_pair
+from evaltrace.compare.audit.values import HIDDEN, NOT_SET, TEMPLATE, shown, shown_pair
 from evaltrace.compare.sides import Side
+from evaltrace.compare.treatment.servers import shown_server
 from evaltrace.compare.wording import counted
 from evaltrace.comparison import AuditItem, Grade
 from evaltrace.untrusted import one_line
@@ -30,7 +31,6 @@ _MOST_VALUES = 3
 _EFFORT = re.compile(r"effort|reasoning|thinking", re.I)
 _CREDENTIAL = re.compile(r"token|key|secret|passw|auth|credential", re.I)
 _HOUSEKEEPING = re.compile(r"\.(?:force_build|delete|stream|suppress_override_warnings)$")
-_TEMPLATE = re.compile(r"\$\{?\w+(?::?-)?\}?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,10 @@ def audit_settings(baseline: Side, treatment: Side, meant: Meant) -> Iterator[Au
         if contrast.field == f"{AGENT}kwargs.version" and f"{AGENT}version" in versions:
             continue  # the option is why the version differs
         part = meant.part_of(contrast)
-        if contrast.between and part != "all":
+        told = contrast.between and part != "all"
+        if told:
             yield _between(contrast, baseline, treatment, meant, perhaps=part == "perhaps")
-        else:
+        if not (told and contrast.apart):
             yield from _within(contrast, baseline, treatment)
 
 
@@ -106,11 +107,19 @@ def _between(
         f"{what} differs: {short[0]} in {label_of(baseline.label)}, "
         f"{short[1]} in {label_of(treatment.label)}; {advice}."
     )
-    return entry(grade, rule.code, contrast.field, message[:1].upper() + message[1:], values)
+    message = message[:1].upper() + message[1:]
+    return entry(grade, rule.code, _shown_field(contrast), message, values)
 
 
 def _key(contrast: Contrast, rule: _Rule) -> str:
-    return contrast.field.removeprefix(rule.prefix)
+    return _shown_field(contrast).removeprefix(rule.prefix)
+
+
+def _shown_field(contrast: Contrast) -> str:
+    """Show a field; that of an MCP server ends in its name."""
+    if not contrast.field.startswith(SERVERS):
+        return contrast.field
+    return SERVERS + shown_server(contrast.field.removeprefix(SERVERS))
 
 
 def _grade(rule: _Rule, contrast: Contrast, meant: Meant) -> Grade:
@@ -154,7 +163,7 @@ def _shown_variable(value: object) -> str:
     """Show that a variable is set, and its value only where that is the name of another."""
     if value is None:
         return NOT_SET
-    template = isinstance(value, str) and _TEMPLATE.fullmatch(value)
+    template = isinstance(value, str) and TEMPLATE.fullmatch(value)
     return shown(value) if template else f"set ({HIDDEN})"
 
 
@@ -186,8 +195,9 @@ def _within(contrast: Contrast, baseline: Side, treatment: Side) -> Iterator[Aud
         shown_counts(counts, contrast) for counts in (contrast.baseline, contrast.treatment)
     )
     rows = counted(len(mixed), "arm")
+    field = _shown_field(contrast)
     message = (
-        f"Not one configuration: {one_line(contrast.field, 2 * _SHORT)} varies within {rows}: "
+        f"Not one configuration: {one_line(field, 2 * _SHORT)} varies within {rows}: "
         f"{said}; split the trials by it, or run them again alike."
     )
-    yield entry("warning", "not_one_configuration", contrast.field, message, (values[0], values[1]))
+    yield entry("warning", "not_one_configuration", field, message, (values[0], values[1]))

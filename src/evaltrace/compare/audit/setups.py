@@ -12,10 +12,12 @@ from statistics import median
 from typing import Literal
 
 from evaltrace.compare.audit.items import entry, label_of, some_of, verb
-from evaltrace.compare.effects.differences import harmonic_mean, mean_attempts
+from evaltrace.compare.effects.differences import to_differences
+from evaltrace.compare.effects.effect import finding_of, paired_interval
+from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.sides import Pair, Pairing, Side, Trial
 from evaltrace.compare.wording import counted
-from evaltrace.comparison import AuditItem
+from evaltrace.comparison import AuditItem, Finding, Grade, Metric
 from evaltrace.untrusted import one_line
 
 _FEW_CALLS = 2
@@ -34,8 +36,19 @@ class _Sameness:
     broken: bool
 
 
-def audit_setups(baseline: Side, treatment: Side, pairing: Pairing) -> Iterator[AuditItem]:
-    """Point out tasks whose failures look like those of a broken set-up."""
+def audit_setups(
+    baseline: Side,
+    treatment: Side,
+    pairing: Pairing,
+    metric: Metric | None,
+    options: CompareOptions,
+) -> Iterator[AuditItem]:
+    """Point out tasks whose failures look like those of a broken set-up.
+
+    Only of a reward is zero a failure; without a metric it is taken for one.
+    """
+    if metric is not None and not _is_reward(metric):
+        return
     usual = {side.label: _usual_seconds(side) for side in (baseline, treatment)}
     for arm, side, other in (("baseline", baseline, treatment), ("treatment", treatment, baseline)):
         found: dict[str, _Sameness] = {}
@@ -43,16 +56,27 @@ def audit_setups(baseline: Side, treatment: Side, pairing: Pairing) -> Iterator[
             zeros, others = pair.valid_baseline, pair.valid_treatment
             if side is treatment:
                 zeros, others = others, zeros
-            if _all_zero(zeros) and any(trial.passed for trial in others):
+            if _all_failed(zeros) and any(trial.passed for trial in others):
                 sameness = find_sameness(zeros, usual[side.label])
                 if sameness is not None:
                     found[pair.task] = sameness
-        yield from _zero_in_one_arm(side, other, found, pairing, arm)
+        for broken in (True, False):
+            told = {task: row.text for task, row in found.items() if row.broken is broken}
+            if told and broken:
+                grade = _grade(told, pairing, metric, options)
+                yield _zero_in_one_arm(side, other, told, pairing, arm, grade)
+            elif told:
+                yield _zero_in_one_arm(side, other, told, pairing, arm, "note")
     yield from _same_everywhere(pairing, usual[baseline.label], usual[treatment.label])
 
 
-def _all_zero(trials: Sequence[Trial]) -> bool:
-    return bool(trials) and all(trial.value == 0 for trial in trials)
+def _is_reward(metric: Metric) -> bool:
+    of_verifier = metric.field == "test_reward" or metric.field.startswith("rewards.")
+    return of_verifier and metric.better == "higher"
+
+
+def _all_failed(trials: Sequence[Trial]) -> bool:
+    return bool(trials) and all(trial.value == 0 and trial.passed is False for trial in trials)
 
 
 def _usual_seconds(side: Side) -> float | None:
@@ -108,35 +132,37 @@ def _failed_tests(trial: Trial) -> frozenset[str] | None:
 
 
 def _zero_in_one_arm(
-    side: Side, others: Side, found: dict[str, _Sameness], pairing: Pairing, arm: str
-) -> Iterator[AuditItem]:
-    for broken in (True, False):
-        told = {task: row.text for task, row in found.items() if row.broken is broken}
-        if not told:
-            continue
-        rest = [pair for pair in pairing.pairs if pair.task not in told]
-        label, other = label_of(side.label), label_of(others.label)
-        gone = fsum(pair.difference or 0 for pair in pairing.pairs if pair.task in told)
-        share = gone / len(pairing.pairs)
-        message = (
-            f"{counted(len(told), 'task')} at 0 in every attempt of {label} and solved in "
-            f"{other} {verb(len(told), 'fails', 'fail')} the same way each time ({_ways(told)}): "
-            f"{_points(share)} of the difference of {_points(_mean(pairing.pairs))}, which is "
-            f"{_points(_mean(rest))} without; "
-        )
-        changes = _finding(rest) != _finding(pairing.pairs)
-        if broken:
-            message += "look for a broken set-up before believing the difference."
-            grade: Literal["blocker", "warning", "note"] = "blocker" if changes else "warning"
-        else:
-            message += "hard for this arm, or a broken set-up."
-            grade = "note"
-        flagged = [pair for pair in pairing.pairs if pair.task in told]
-        means = (
-            f"{fsum(pair.baseline_mean or 0 for pair in flagged) / len(flagged):.3g} on average",
-            f"{fsum(pair.treatment_mean or 0 for pair in flagged) / len(flagged):.3g} on average",
-        )
-        yield entry(grade, "zero_in_one_arm", f"reward.{arm}", message, means, told)
+    side: Side, others: Side, told: dict[str, str], pairing: Pairing, arm: str, grade: Grade
+) -> AuditItem:
+    rest = [pair for pair in pairing.pairs if pair.task not in told]
+    label, other = label_of(side.label), label_of(others.label)
+    gone = fsum(pair.difference or 0 for pair in pairing.pairs if pair.task in told)
+    share = gone / len(pairing.pairs)
+    message = (
+        f"{counted(len(told), 'task')} at 0 in every attempt of {label} and solved in "
+        f"{other} {verb(len(told), 'fails', 'fail')} the same way each time ({_ways(told)}): "
+        f"{_points(share)} of the difference of {_points(_mean(pairing.pairs))}, which is "
+        f"{_points(_mean(rest))} without; "
+    )
+    if grade == "note":
+        message += "hard for this arm, or a broken set-up."
+    else:
+        message += "look for a broken set-up before believing the difference."
+    flagged = [pair for pair in pairing.pairs if pair.task in told]
+    means = (
+        f"{fsum(pair.baseline_mean or 0 for pair in flagged) / len(flagged):.3g} on average",
+        f"{fsum(pair.treatment_mean or 0 for pair in flagged) / len(flagged):.3g} on average",
+    )
+    return entry(grade, "zero_in_one_arm", f"reward.{arm}", message, means, told)
+
+
+def _grade(
+    told: dict[str, str], pairing: Pairing, metric: Metric | None, options: CompareOptions
+) -> Grade:
+    """Grade tasks that look broken: a blocker where the finding hangs on them."""
+    rest = [pair for pair in pairing.pairs if pair.task not in told]
+    hangs = _finding(rest, metric, options) != _finding(pairing.pairs, metric, options)
+    return "blocker" if hangs else "warning"
 
 
 def _ways(told: dict[str, str]) -> str:
@@ -158,19 +184,18 @@ def _points(value: float | None) -> str:
     return f"{'0' if figure in ('+0', '-0') else figure} points"
 
 
-def _finding(pairs: Sequence[Pair]) -> tuple[Sign, Sign]:
-    """Give the sign of the mean difference, and that of an interval that excludes 0."""
-    from evaltrace.stats.intervals import plus_two
-
-    values = [pair.difference for pair in pairs if pair.difference is not None]
-    attempts = [
-        harmonic_mean(len(pair.valid_baseline), len(pair.valid_treatment)) for pair in pairs
-    ]
-    rewards = all(abs(value) <= 1 for value in values)
-    low, high = plus_two(values, mean_attempts(attempts), limits=(-1.0, 1.0) if rewards else None)
-    shown: Sign = 1 if low is not None and low > 0 else -1 if high is not None and high < 0 else 0
-    mean = _mean(pairs) or 0.0
-    return (1 if mean > 0 else -1 if mean < 0 else 0), shown
+def _finding(
+    pairs: Sequence[Pair], metric: Metric | None, options: CompareOptions
+) -> tuple[Sign, Finding | None]:
+    """Give the sign of the mean difference, and what the headline says where it is sure."""
+    found = to_differences(pairs, options)
+    rewards = all(abs(value) <= 1 for value in found.values)
+    kind = metric.kind if metric is not None else "fraction" if rewards else "number"
+    interval = paired_interval(found.values, found.attempts, kind, options, found.clusters)
+    finding = finding_of(interval, options.alpha)
+    mean = interval.estimate or 0.0
+    sign: Sign = 1 if mean > 0 else -1 if mean < 0 else 0
+    return sign, finding if finding in ("better", "worse") else None
 
 
 # Failing alike in both arms.
@@ -183,7 +208,7 @@ def _same_everywhere(
     found: dict[str, _Sameness] = {}
     for pair in pairing.pairs:
         trials = [*pair.valid_baseline, *pair.valid_treatment]
-        if _all_zero(trials):
+        if _all_failed(trials):
             sameness = find_sameness(trials, min(longest, default=None))
             if sameness is not None:
                 found[pair.task] = sameness
@@ -196,5 +221,5 @@ def _same_everywhere(
                 f"({_ways(told)}) and can show no difference; "
             )
             message += "check the set-up." if broken else "too hard, or a broken set-up."
-            grade: Literal["warning", "note"] = "warning" if broken else "note"
+            grade: Grade = "warning" if broken else "note"
             yield entry(grade, "same_failure_everywhere", "reward", message, tasks=told)

@@ -26,7 +26,8 @@ _WHOLE = 1 << 40
 _MIXED = 16
 _SHORT_RUNS = 2.5
 
-_TEMPLATE = re.compile(r"\$[A-Z_][A-Z0-9_]*|\$\{\w+(?::?-)?\}")
+TEMPLATE = re.compile(r"\$[A-Z_][A-Z0-9_]*|\$\{\w+(?::?-)?\}")
+"""The name of a variable, which is no secret. It is matched as a whole."""
 _UNSEEN = re.compile("[\u00ad\u180e\u200b-\u200f\u2060-\u2064\ufeff]")
 
 # Names of what is secret.
@@ -187,7 +188,7 @@ def _hidden(value: Any) -> Any:
         return [_hidden(item) for item in value]
     if value is None or isinstance(value, bool):
         return value
-    return value if isinstance(value, str) and _TEMPLATE.fullmatch(value) else HIDDEN
+    return value if isinstance(value, str) and TEMPLATE.fullmatch(value) else HIDDEN
 
 
 def _is_secret(key: str) -> bool:
@@ -195,7 +196,7 @@ def _is_secret(key: str) -> bool:
 
 
 def _masked_text(text: str, key: str) -> str:
-    if _TEMPLATE.fullmatch(text):
+    if TEMPLATE.fullmatch(text):
         return text
     if _is_secret(key):
         return HIDDEN
@@ -213,7 +214,7 @@ def _masked_text(text: str, key: str) -> str:
 def _without_value(match: re.Match[str]) -> str:
     """Hide a value and leave the quotes around it."""
     quote, quoted = match["quote"] or "", match["quoted"] or ""
-    hidden = quoted if _TEMPLATE.fullmatch(quoted) else HIDDEN
+    hidden = quoted if TEMPLATE.fullmatch(quoted) else HIDDEN
     return f"{match['kept']}{quote}{hidden}{quote}"
 
 

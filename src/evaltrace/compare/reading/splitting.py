@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import count
 
 import msgspec
 
+from evaltrace.compare.audit.values import shown
 from evaltrace.compare.reading.fields import check_field, text_at
 from evaltrace.compare.reading.paths import Reading, inputs_of, jobs_of
 from evaltrace.compare.sides import Side, Trial
@@ -112,7 +114,11 @@ def _split(reading: Reading, arm_by: str | None, problems: list[Problem]) -> lis
         )
     _, _, wanted = (arm_by or "").partition("=")
     order = sorted(groups, key=lambda label: (label != wanted, *_plainness(label, groups[label])))
-    sides = [_side(label, reading, groups[label], problems) for label in order]
+    field = arm_by and _field_of(arm_by)
+    sides = [
+        _side(_shown_value(field, label) if field else label, reading, groups[label], problems)
+        for label in order
+    ]
     for side in sides:
         side.whole = False
     return sides
@@ -120,14 +126,30 @@ def _split(reading: Reading, arm_by: str | None, problems: list[Problem]) -> lis
 
 def _by_field(trials: list[Trial], arm_by: str) -> dict[str, list[Trial]]:
     name, _, wanted = arm_by.partition("=")
-    path = check_field(_SHORT.get(name, name))
+    path = check_field(_field_of(arm_by))
     groups: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:
         groups[text_at(trial.trace, path) or "not given"].append(trial)
     if wanted and wanted not in groups:
-        hint = f"It is one of {', '.join(sorted(groups))[:200]}."
+        values = ", ".join(sorted(_shown_value(path, text) for text in groups))
+        hint = f"It is one of {values[:200]}."
         raise UnknownName(f"no trial has this value of {name}", where=wanted, hint=hint)
     return groups
+
+
+def _field_of(arm_by: str) -> str:
+    name = arm_by.partition("=")[0]
+    return _SHORT.get(name, name)
+
+
+def _shown_value(field: str, text: str) -> str:
+    """Show a value that arms are split by, masked as its field asks for."""
+    key = field if field.startswith("agent_config.") else ""
+    value = text
+    if text[:1] in ("{", "["):
+        with suppress(msgspec.DecodeError):
+            value = msgspec.json.decode(text)
+    return shown(value, key, _LABEL_WIDTH)
 
 
 def _by_what_differs(trials: list[Trial]) -> dict[str, list[Trial]]:
@@ -165,7 +187,9 @@ def _name_configurations(traces: list[Trace]) -> list[str]:
 
 def _servers(trace: Trace) -> str:
     servers = trace.agent_config.agent.mcp_servers or []
-    names = [str(row.get("name")) if isinstance(row, dict) else str(row) for row in servers]
+    given = [row.get("name") if isinstance(row, dict) else row for row in servers]
+    # A name may be an address, with a password in it.
+    names = [shown(name, width=_LABEL_WIDTH) if name else "an unnamed one" for name in given]
     return f"with {', '.join(sorted(names))}" if names else "without MCP servers"
 
 
@@ -180,7 +204,8 @@ def _agent(trace: Trace) -> str:
 
 def _settings(trace: Trace) -> str:
     kwargs = trace.agent_config.agent.kwargs or {}
-    return one_line(", ".join(f"{k}={kwargs[k]}" for k in sorted(kwargs)), 50) or "no settings"
+    named = (f"{key}={shown(kwargs[key], key)}" for key in sorted(kwargs))
+    return one_line(", ".join(named), 50) or "no settings"
 
 
 def _plainness(label: str, trials: list[Trial]) -> tuple[bool, int, str]:

@@ -18,7 +18,7 @@ from evaltrace.compare.effects.differences import (
 from evaltrace.compare.effects.effect import paired_interval
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.sides import Pair, Pairing, Side, Trial
-from evaltrace.compare.treatment.treated import Treated
+from evaltrace.compare.treatment.treated import Found, Treated
 from evaltrace.compare.wording import counted
 from evaltrace.comparison import Compliance, Interval, Metric, ToolUse
 from evaltrace.stats.intervals import Bounds
@@ -50,9 +50,9 @@ def judge_compliance(
     """
     if not treated.is_tool:
         return Compliance(baseline=None, treatment=None, statement=_NO_TOOL)
-    before = _tool_use(baseline.trials, treated, is_treatment=False)
-    after = _tool_use(treatment.trials, treated, is_treatment=True)
     counts = _Counts(treated)
+    before = _tool_use(baseline.trials, counts, is_treatment=False)
+    after = _tool_use(treatment.trials, counts, is_treatment=True)
     as_run = _interval(pairing.pairs, options, metric)
     unused = [pair for pair in pairing.pairs if counts.is_unused(pair)]
     without_use = _interval(unused, options, metric) if unused else None
@@ -69,16 +69,27 @@ def judge_compliance(
 
 
 class _Counts:
-    """What is counted of a trial: its value and its use of the tool, where both are known."""
+    """What is counted of a trial: its value and its use of the tool, where both are known.
+
+    It looks into each trial once: the trials must live, and stay as they are, as long as it does.
+    """
 
     def __init__(self, treated: Treated) -> None:
         self._treated = treated
+        self._found: dict[int, Found] = {}
+
+    def find_in(self, trial: Trial) -> Found:
+        """Say what became of the tool in a trial."""
+        found = self._found.get(id(trial))
+        if found is None:
+            found = self._found[id(trial)] = self._treated.find_in(trial)
+        return found
 
     def use(self, trial: Trial) -> float | None:
         """Count 1 where the tool was called, 0 where it was not."""
         if trial.value is None:
             return None
-        calls = self._treated.calls(trial)
+        calls = (self._found.get(id(trial)) or self.find_in(trial)).calls
         return None if calls is None else 1.0 if calls[0] else 0.0
 
     def value(self, trial: Trial) -> float | None:
@@ -91,7 +102,7 @@ class _Counts:
 
     def of_clean(self, trial: Trial) -> float | None:
         """Count the value of a trial that neither called nor had the tool."""
-        clean = self.use(trial) == 0 and self._treated.status(trial) != "connected"
+        clean = self.use(trial) == 0 and self.find_in(trial).status != "connected"
         return trial.value if clean else None
 
     def is_unused(self, pair: Pair) -> bool:
@@ -189,7 +200,7 @@ def _undefined(rate: float, unused: Interval | None, *, known: bool) -> str | No
     return None
 
 
-def _tool_use(trials: Sequence[Trial], treated: Treated, *, is_treatment: bool) -> ToolUse:
+def _tool_use(trials: Sequence[Trial], counts: _Counts, *, is_treatment: bool) -> ToolUse:
     """Count the trials of an arm by what became of the tool in them.
 
     Only trials whose agent started are looked at. Absent from a trial of the treatment is not
@@ -200,25 +211,25 @@ def _tool_use(trials: Sequence[Trial], treated: Treated, *, is_treatment: bool) 
         answered=0, never_used=0, contaminated=0, calls=0, failed_calls=0,
     )  # fmt: skip
     for trial in trials:
-        if _has_started(trial, treated):
-            _add_trial(found, trial, treated, is_treatment=is_treatment)
+        told = counts.find_in(trial)
+        if _has_started(trial, told):
+            _add_trial(found, trial, told, is_treatment=is_treatment)
     found.contaminated_trials.sort()
     return found
 
 
-def _has_started(trial: Trial, treated: Treated) -> bool:
+def _has_started(trial: Trial, told: Found) -> bool:
     metrics = trial.trace.metrics
     return (
         trial.state == "running"
         or metrics.durations.agent_execution_s is not None
         or metrics.turns is not None
-        or treated.calls(trial) is not None
+        or told.calls is not None
     )
 
 
-def _add_trial(found: ToolUse, trial: Trial, treated: Treated, *, is_treatment: bool) -> None:
-    status, counted = treated.status(trial), treated.calls(trial)
-    configured = treated.configured(trial)
+def _add_trial(found: ToolUse, trial: Trial, told: Found, *, is_treatment: bool) -> None:
+    counted, status, configured = told
     calls, failed = counted or (0, 0)
     found.ran += counted is not None
     found.unknown += counted is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from evaltrace.compare.sides import Side, Trial
+from evaltrace.compare.treatment.servers import shown_server
 from evaltrace.compare.treatment.treated import Treated
 from evaltrace.comparison import ToolRow, UseOfTool
 from evaltrace.trace import ToolCalls
@@ -39,6 +40,7 @@ def to_tool_rows(baseline: Side, treatment: Side, treated: Treated) -> list[Tool
         for trial in side.trials:
             end = _PASSED if trial.passed is True else _COUNTED
             end = _NOT_COUNTED if trial.value is None else end
+            called: set[_Key] = set()
             for calls in _calls(trial):
                 key = calls.server, calls.name
                 tool = tools.get(key)
@@ -48,7 +50,9 @@ def to_tool_rows(baseline: Side, treatment: Side, treated: Treated) -> list[Tool
                 counts[0] += calls.count
                 if calls.errors:
                     counts[1] += calls.errors
-                counts[end] += 1
+                if key not in called:  # a trial may list a tool twice
+                    called.add(key)
+                    counts[end] += 1
     return sorted((_to_row(key, tool) for key, tool in tools.items()), key=_order)
 
 
@@ -72,7 +76,7 @@ def _is_treated(calls: ToolCalls, treated: Treated) -> bool:
 def _to_row(key: _Key, tool: _Tool) -> ToolRow:
     server, name = key
     return ToolRow(
-        server=None if server is None else one_line(server, _NAME_WIDTH),
+        server=None if server is None else shown_server(server, _NAME_WIDTH),
         tool=one_line(name, _NAME_WIDTH),
         kind=tool.kind,
         treated=tool.treated,

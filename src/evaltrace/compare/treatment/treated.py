@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from evaltrace.compare.sides import Side, Trial
 from evaltrace.compare.treatment.configuration import Difference, find_difference, shown_fields
+from evaltrace.compare.treatment.servers import (
+    check_server,
+    configured_servers,
+    listed_servers,
+    seen_servers,
+    shown_server,
+    spelled,
+)
 from evaltrace.comparison import Treatment
 from evaltrace.mentions import check_pattern
 from evaltrace.trace import ToolCalls
@@ -24,16 +32,12 @@ _LABELLED: tuple[Literal["model", "agent"], ...] = ("model", "agent")
 _NEARLY_ALL = 0.8
 _SEARCHED = 4096
 _SHOWN = 80
-# Agents write `my server` as `my_server` in the names of its tools.
-_MARKS = re.compile(r"[^\w-]", re.ASCII)
 _SERVER = attrgetter("server")
-_SEEN_ONLY = re.compile(r": (?:init|MCP servers of the session)$")
 
 
-class _Known(NamedTuple):
-    """What became of the treatment in a trial."""
+class Found(NamedTuple):
+    """What became of the treatment in a trial: its calls and the failed ones, and the rest."""
 
-    trial: Trial
     calls: tuple[int, int] | None
     status: ToolStatus | None
     configured: bool
@@ -53,7 +57,6 @@ class Treated:
     pattern: re.Pattern[str] | None = None
     named: bool = False
     in_commands: bool = False
-    _known: dict[int, _Known] = field(default_factory=dict, repr=False)
 
     @property
     def is_tool(self) -> bool:
@@ -66,18 +69,13 @@ class Treated:
             return matches(self.pattern, row.name) or matches(self.pattern, row.server)
         return row.server is not None and spelled(row.server) in self.servers
 
+    def find_in(self, trial: Trial) -> Found:
+        """Look for the treatment in a trial, in every way at once."""
+        counted = self.calls(trial)
+        return Found(counted, self._status(trial, counted), self.configured(trial))
+
     def calls(self, trial: Trial) -> tuple[int, int] | None:
         """Count the calls of the treated tool, and the failed ones; None where nothing tells."""
-        return (self._known.get(id(trial)) or self._learn(trial)).calls
-
-    def _learn(self, trial: Trial) -> _Known:
-        # Every part of the report asks for it. The trial is kept too, so that its id stays its own.
-        counted, configured = self._count(trial), self._is_configured(trial)
-        status = self._status(trial, counted, configured=configured)
-        known = self._known[id(trial)] = _Known(trial, counted, status, configured)
-        return known
-
-    def _count(self, trial: Trial) -> tuple[int, int] | None:
         tools = trial.trace.tools
         if not self.is_tool or tools.calls is None:
             return None
@@ -97,11 +95,9 @@ class Treated:
 
         A call that succeeded is the best evidence; one of several servers is enough.
         """
-        return (self._known.get(id(trial)) or self._learn(trial)).status
+        return self._status(trial, self.calls(trial))
 
-    def _status(
-        self, trial: Trial, counted: tuple[int, int] | None, *, configured: bool
-    ) -> ToolStatus | None:
+    def _status(self, trial: Trial, counted: tuple[int, int] | None) -> ToolStatus | None:
         if counted is not None and counted[0] > counted[1]:
             return "connected"
         rows = [row for row in trial.trace.tools.mcp_servers or () if self._is_server(row.name)]
@@ -110,14 +106,12 @@ class Treated:
         if self.pattern is not None:
             return self._status_by_name(trial)
         known = self.is_tool and trial.trace.tools.mcp_servers is not None
-        return "absent" if known and not configured else None
+        return "absent" if known and not self.configured(trial) else None
 
     def configured(self, trial: Trial) -> bool:
         """Tell whether the configuration of a trial gives it the tool's server."""
-        return (self._known.get(id(trial)) or self._learn(trial)).configured
-
-    def _is_configured(self, trial: Trial) -> bool:
-        return any(map(self._is_server, configured_servers(trial)))
+        names = configured_servers(trial)
+        return bool(names) and any(map(self._is_server, names))
 
     def _is_server(self, name: str) -> bool:
         if self.pattern is not None:
@@ -136,29 +130,6 @@ def matches(pattern: re.Pattern[str], name: str | None) -> bool:
     return name is not None and pattern.search(name[:_SEARCHED]) is not None
 
 
-def spelled(server: str) -> str:
-    """Spell the name of an MCP server as the names of its tools do."""
-    return _MARKS.sub("_", server)
-
-
-def configured_servers(trial: Trial) -> set[str]:
-    """Name the MCP servers that a trial's configuration gives it, whatever was seen later."""
-    given, seen = trial.trace.agent_config.agent.mcp_servers, trial.trace.tools.mcp_servers
-    if not given and not seen:
-        return set()
-    names = {row.get("name") if isinstance(row, dict) else row for row in given or ()}
-    for server in seen or ():
-        if server.status != "disabled" and not all(map(_SEEN_ONLY.search, server.configured_in)):
-            names.add(server.name)
-    return {name for name in names if isinstance(name, str)}
-
-
-def seen_servers(trial: Trial) -> set[str]:
-    """Name the MCP servers that a trial was seen to have, configured or not."""
-    servers = trial.trace.tools.mcp_servers or ()
-    return {server.name for server in servers if server.status != "disabled"}
-
-
 def _status_of(told: set[str | None]) -> ToolStatus | None:
     if "connected" in told:
         return "connected"
@@ -167,16 +138,19 @@ def _status_of(told: set[str | None]) -> ToolStatus | None:
     return "not_connected" if told - {None, "disabled"} else None
 
 
-def find_treatment(baseline: Side, treatment: Side, wanted: str | None) -> Treated:
+def find_treatment(
+    baseline: Side, treatment: Side, wanted: str | None, *, arms: Sequence[Side] | None = None
+) -> Treated:
     """Find what the treatment is: what is wanted (`mcp:NAME`, `tool:REGEX`, ...), else a guess.
 
-    Raises ValueError for anything else, saying what is allowed, and for a pattern that cannot
-    be used.
+    Raises ValueError for anything else, saying what is allowed, for a pattern that cannot be
+    used, and for a server that no trial of `arms` (these two, when None) has.
     """
     if wanted is None:
         return _guess(baseline, treatment)
     kind, _, name = wanted.partition(":")
     if kind == "mcp" and name:
+        check_server(name, arms or (baseline, treatment))
         return _of_servers({name}, baseline, treatment, guessed=False)
     if kind == "tool" and name:
         return _of_pattern(name, baseline, treatment)
@@ -186,7 +160,7 @@ def find_treatment(baseline: Side, treatment: Side, wanted: str | None) -> Treat
             return Treated(record=_of_label(part, found, guessed=False))
     if wanted == "config":
         return Treated(record=_of_config(baseline, treatment, guessed=False))
-    raise ValueError(f"the treatment {one_line(wanted, _SHOWN)!r} is none of {ALLOWED}")
+    raise ValueError(f"the treatment {shown_server(wanted)!r} is none of {ALLOWED}")
 
 
 def _guess(baseline: Side, treatment: Side) -> Treated:
@@ -215,17 +189,16 @@ def _counted(names_of: Callable[[Trial], set[str]], side: Side) -> Counter[str]:
 
 
 def _of_servers(names: set[str], baseline: Side, treatment: Side, *, guessed: bool) -> Treated:
-    shown = ", ".join(f'"{one_line(name, _SHOWN)}"' for name in sorted(names))
     wanted = frozenset(map(spelled, names))
     have = [
         sum(not wanted.isdisjoint(map(spelled, seen_servers(trial) | configured_servers(trial)))
             for trial in side.trials)
         for side in (treatment, baseline)
     ]  # fmt: skip
-    text = f"The MCP server{'s' * (len(names) > 1)} {shown}: in {have[0]} of"
+    text = f"The MCP server{'s' * (len(names) > 1)} {listed_servers(names)}: in {have[0]} of"
     text += f" {len(treatment.trials)} treatment trials, in {have[1]} of {len(baseline.trials)}"
     text += " baseline trials."
-    name = one_line(next(iter(names)), _SHOWN) if len(names) == 1 else None
+    name = shown_server(next(iter(names))) if len(names) == 1 else None
     record = Treatment(kind="mcp", name=name, guessed=guessed, statement=_said(text, guessed))
     return Treated(record=record, servers=wanted)
 
@@ -239,17 +212,27 @@ def _of_pattern(pattern: str, baseline: Side, treatment: Side) -> Treated:
     for row in (row for trial in trials for row in trial.trace.tools.calls or ()):
         if matches(search, row.name) or matches(search, row.server):
             kinds.add(row.kind)
-    shown = one_line(pattern, _SHOWN)
-    text = f'The tools whose name matches "{shown}"'
+    named = bool(kinds) or any(matches(search, name) for name in names)
+    text = f'The tools whose name matches "{one_line(pattern, _SHOWN)}"'
     in_commands = "shell" not in kinds
     if in_commands:
         text += ", and the shell commands in which it is found"
+    if not named and not any(_is_elsewhere(search, trial) for trial in trials):
+        text += "; nothing recorded in either arm matches it"
     return Treated(
         record=Treatment(kind="tool", name=pattern, guessed=False, statement=f"{text}."),
         pattern=search,
-        named=bool(kinds) or any(matches(search, name) for name in names),
+        named=named,
         in_commands=in_commands,
     )
+
+
+def _is_elsewhere(search: re.Pattern[str], trial: Trial) -> bool:
+    """Tell whether a pattern is found in a trial's shell commands or servers."""
+    mentions = trial.trace.tools.mentions or ()
+    if any(row.count for row in mentions if row.pattern == search.pattern):
+        return True
+    return any(matches(search, name) for name in configured_servers(trial) | seen_servers(trial))
 
 
 def _of_label(part: Literal["model", "agent"], found: Difference, *, guessed: bool) -> Treatment:
@@ -272,8 +255,8 @@ def _of_config(baseline: Side, treatment: Side, *, guessed: bool) -> Treatment:
         text = _said(f"The configuration: {shown_fields(found.fields)}.", guessed)
     gone = _added(configured_servers, treatment, baseline)
     if gone:
-        names = ", ".join(f'"{one_line(name, _SHOWN)}"' for name in sorted(gone))
-        text += f" Only the baseline has the MCP server {names}: are the arms the wrong way round?"
+        text += f" Only the baseline has the MCP server {listed_servers(gone)}:"
+        text += " are the arms the wrong way round?"
     return Treatment(kind="config", name=None, guessed=guessed, statement=text)
 
 
