@@ -253,6 +253,14 @@ def test_a_treatment_in_both_arms_or_in_none_blocks() -> None:
     assert fine == []
 
 
+def test_one_clean_trial_of_the_baseline_hides_no_treatment_in_both_arms() -> None:
+    values = [(name, 1.0) for name in "abcde"]
+    before = arm("one", values, change=seen())
+    seen(None)(before.trials[0])
+    both = audit(before, arm("two", values, change=seen()), "mcp:codesearch")
+    assert codes(both) == [("blocker", "treatment_in_both_arms")]
+
+
 def test_a_treatment_of_which_nothing_tells_is_a_warning() -> None:
     items = audit(arm("one"), arm("two"), "mcp:codesearch")
     assert codes(items) == [("warning", "treatment_unseen")]

@@ -72,6 +72,13 @@ def test_a_server_of_a_few_trials_is_not_the_treatment() -> None:
     assert _guess(PLAIN, mixed)[0] == "config"
 
 
+def test_a_stray_trial_on_another_model_is_no_treatment() -> None:
+    kwargs = [{"effort": "low"}, {"effort": "high"}]
+    first = side("a", [_trial(kwargs=kwargs[0]) for _ in range(5)])
+    strayed = [*(_trial(kwargs=kwargs[1]) for _ in range(4)), _trial(model="other")]
+    assert _guess(first, side("b", strayed)) == ("config", None)
+
+
 def test_a_server_seen_in_one_baseline_trial_in_five_is_still_guessed() -> None:
     stray = _trial(tools=tr.Tools(mcp_servers=_seen("docs", "connected")))
     assert _guess(side("b", [stray, *(_trial() for _ in range(4))]), _with("docs")) == (

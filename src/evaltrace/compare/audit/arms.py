@@ -98,9 +98,9 @@ def _audit_treatment(baseline: Side, treatment: Side, treated: Treated) -> Itera
             f"those of {label_of(baseline.label)} had not; check its name."
         )
         yield entry("warning", "treatment_unseen", "treatment", message)
-    elif known[0] and have[0] == known[0]:
+    elif 2 * have[0] > known[0]:
         message = (
-            f"{name} is in every trial of {label_of(baseline.label)} that tells, so "
+            f"{name} is in most trials of {label_of(baseline.label)} that tell, so "
             f"{label_of(treatment.label)} adds nothing; take it out of the baseline."
         )
         yield entry("blocker", "treatment_in_both_arms", "treatment", message, values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -31,7 +32,7 @@ class Difference:
 def find_difference(part: Part, baseline: Side, treatment: Side) -> Difference:
     """Compare the arms in their model, their agent, or the rest of the configuration.
 
-    An arm is what its trials have, in any of them. What no trial of an arm knows is no difference.
+    An arm is what most of its trials have. What no trial of an arm knows is no difference.
     """
     before, after = _values(part, baseline), _values(part, treatment)
     fields = sorted(name for name in before.keys() | after.keys() if _differs(name, before, after))
@@ -50,26 +51,35 @@ def shown_fields(fields: tuple[str, ...]) -> str:
     return f"{names} and {rest} more" if rest > 0 else names
 
 
-_Values = dict[str, set[bytes]]
+_Values = dict[str, Counter[bytes]]
 
+_ABSENT = b""
 _MAY_BE_UNKNOWN = {"model", "name", "version"}
 
 
 def _differs(name: str, before: _Values, after: _Values) -> bool:
-    one, other = before.get(name, set()), after.get(name, set())
-    if name in _MAY_BE_UNKNOWN and not (one and other):
+    if name in _MAY_BE_UNKNOWN and not (name in before and name in after):
         return False
-    return one != other
+    return _usual(name, before) != _usual(name, after)
+
+
+def _usual(name: str, values: _Values) -> bytes:
+    """Give the value that most trials of an arm have: a stray one makes no treatment."""
+    counts = values.get(name)
+    return min(counts, key=lambda value: (-counts[value], value)) if counts else _ABSENT
 
 
 def _values(part: Part, side: Side) -> _Values:
-    """Collect the values of each field, as JSON; a trial without one adds none."""
+    """Count the values of each field, as JSON, over the trials of an arm."""
     values: _Values = {}
     for trial in side.trials:
         for name, value in _fields(part, trial):
             if value not in (None, [], {}):
                 encoded = msgspec.json.encode(value, order="sorted")
-                values.setdefault(name, set()).add(encoded)
+                values.setdefault(name, Counter())[encoded] += 1
+    for name, counts in values.items():
+        if name not in _MAY_BE_UNKNOWN and (lacking := len(side.trials) - counts.total()):
+            counts[_ABSENT] = lacking
     return values
 
 
