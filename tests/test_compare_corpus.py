@@ -101,15 +101,20 @@ def test_compliance_and_contamination_equal_the_truth() -> None:
 
 @needs_lab
 def test_costs_equal_the_truth() -> None:
-    """In pairs: the trials of the 23 tasks that have a valid reward in both arms."""
+    """In pairs: the trials of the 23 tasks that have a valid reward in both arms.
+
+    Those without a valid reward are kept apart as lost.
+    """
     paired = {row.task for row in _lab().tasks if row.difference is not None}
     for arm, amount in (("baseline", _lab().cost.baseline), ("mcp", _lab().cost.treatment)):
         trials = [
             row for row in _expected()["trials"] if row["arm"] == arm and row["task"] in paired
         ]
-        assert amount.trials == len(trials)
+        valid = [row for row in trials if row["valid"]]
+        assert amount.trials == amount.known == len(valid)
+        assert amount.total == pytest.approx(sum(row["cost_usd"] for row in valid), rel=1e-9)
         known = [row["cost_usd"] for row in trials if row["cost_usd"]]
-        assert amount.total == pytest.approx(sum(known), rel=1e-9)
+        assert amount.total + amount.lost == pytest.approx(sum(known), rel=1e-9)
 
 
 @needs_lab

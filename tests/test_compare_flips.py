@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from math import comb
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus_arms import lab, lab_truth, needs_corpus
 from evaltrace import trace as tr
+from evaltrace.compare import compare_traces
 from evaltrace.compare.evidence.dossiers import (
     compare_patches,
     compare_tests,
@@ -20,7 +24,9 @@ from evaltrace.compare.evidence.overlap import changed_lines, share_in_both
 from evaltrace.compare.sides import Pairing, Trial
 from evaltrace.compare.treatment.treated import Treated, find_treatment
 from evaltrace.comparison import ChangedTests, Divergence, Flips, PatchSize
+from evaltrace.stats.flips import chance_flips, chance_of_difference, likelihood_higher
 from sides import Values, outcomes, paired, pairing, side, swapped, trial
+from traces import minimal_trace
 
 NO_TOOL: Treated = find_treatment(side("b", []), side("t", []), "model")
 
@@ -182,6 +188,74 @@ def test_steps_that_luck_explains_end_at_the_biggest_one() -> None:
     assert found.statement.endswith("0 tasks moved by 100 points; chance alone would give 0.0.")
 
 
+def test_steps_that_luck_explains_end_at_the_one_that_makes_a_flip() -> None:
+    before: Values = {str(i): _attempts(1, 3) for i in range(4)}
+    after: Values = {str(i): _attempts(3, 3) for i in range(4)}
+    found = _flips(pairing(before, after))
+    assert found.chance is not None
+    # Four passes of six: 3 and 1 or 1 and 3 in (3 + 3) of 15 ways, so 4 * 2/5 tasks.
+    assert (found.chance.step, found.chance.observed) == (pytest.approx(2 / 3), 4)
+    assert found.chance.expected == pytest.approx(1.6)
+    assert found.statement == (
+        "4 gained, 0 lost, 0 unstable, 0 unchanged. 4 tasks moved by 67 points or more; chance "
+        "alone would give 1.6, so about 40% of these are noise."
+    )
+
+
+def test_without_a_flip_the_step_is_still_the_one_that_makes_one() -> None:
+    found = _flips(
+        pairing({"a": _attempts(1, 3), "b": [0.0] * 4}, {"a": _attempts(2, 3), "b": [0.0] * 2})
+    )
+    assert found.chance is not None
+    # Three attempts move by 2/3 at least, four and two by 3/4.
+    assert (found.chance.step, found.chance.observed) == (pytest.approx(2 / 3), 0)
+
+
+@given(st.integers(100, 200), st.integers(100, 200), st.data())
+def test_many_attempts_have_the_chances_that_counting_gives(
+    of_a: int, of_b: int, data: st.DataObject
+) -> None:
+    a, b = data.draw(st.integers(0, of_a)), data.draw(st.integers(0, of_b))
+    gap, passed = abs(b * of_a - a * of_b), a + b
+    ways = sum(
+        comb(of_b, x) * comb(of_a, passed - x)
+        for x in range(max(0, passed - of_a), min(of_b, passed) + 1)
+        if abs(x * of_a - (passed - x) * of_b) >= gap
+    )
+    exact = ways / comb(of_a + of_b, passed)
+    assert chance_of_difference(a, of_a, b, of_b) == pytest.approx(exact, rel=1e-9)
+    higher = sum(
+        comb(a + j, j) * comb(of_a - a + of_b + 1 - j, of_b + 1 - j) for j in range(b + 1)
+    ) / comb(of_a + of_b + 2, of_a + 1)
+    assert likelihood_higher(a, of_a, b, of_b) == pytest.approx(higher, rel=1e-9)
+
+
+def test_a_flip_of_thousands_of_attempts_is_counted_at_its_own_step() -> None:
+    observed, expected = chance_flips([(1000, 3000, 2999, 3000)], 1999 / 3000)
+    assert (observed, expected) == (1, pytest.approx(0, abs=1e-12))
+
+
+def test_thousands_of_attempts_take_no_time() -> None:
+    def arm(name: str, passed: int) -> list[tr.Trace]:
+        return [
+            minimal_trace(
+                trace_id=f"{name}-{i}", task_id=f"a__{name}{i}", task=tr.Task(name="a"),
+                test_reward=float(i < passed), rewards={"reward": float(i < passed)},
+            )
+            for i in range(3000)
+        ]  # fmt: skip
+
+    before, after = arm("b", 1000), arm("t", 1060)
+    start = time.process_time()
+    found = compare_traces(before, after)
+    assert time.process_time() - start < 3
+    [flip] = found.flips.unstable
+    # By the normal approximation: 0.02/sqrt(2 * 0.343 * 0.657/3000) = 1.632 standard errors.
+    assert flip.chance == pytest.approx(0.1076, abs=0.002)
+    assert flip.likelihood == pytest.approx(0.9487, abs=0.001)
+    assert len(found.pass_at_k) == 20
+
+
 def test_tasks_with_one_attempt_in_an_arm_do_not_count_for_luck() -> None:
     found = _flips(pairing({"a": [0.0], "b": [0.0] * 4}, {"a": [1.0] * 4, "b": [1.0] * 4}))
     assert found.chance is not None
@@ -302,6 +376,34 @@ def test_the_first_call_that_differs_is_where_trajectories_part() -> None:
     )
     assert find_divergence(before, trial(moves=("Read a", "Grep b", "Edit a"))) is None
     assert find_divergence(before, trial()) is None
+
+
+def test_secrets_in_calls_stay_out() -> None:
+    before = trial(moves=("Bash curl -H 'Authorization: Bearer abc123' https://u:pw99@host/x",))
+    after = trial(moves=(f"Bash export X && cat {'y' * 60} ghp_aB3dE…",))
+    found = find_divergence(before, after)
+    assert found is not None
+    assert found.baseline == "Bash curl -H 'Authorization: ***' https://***@host/x"
+    assert found.treatment == f"Bash export X && cat {'y' * 60} …"
+
+
+def test_names_of_trials_and_tests_are_bounded() -> None:
+    member = trial()
+    member.trace.trace_id, member.trace.task_id = "t" * 300, "x" * 10**6
+    found = to_attempt(member, NO_TOOL)
+    assert (found.trace_id, len(found.task_id)) == ("t" * 300, 300)
+    tests = compare_tests(
+        _with_cases(**{"n" * 10**5: "failed"}), _with_cases(**{"n" * 10**5: "passed"})
+    )
+    assert tests is not None
+    assert len(tests.fixed_tests[0]) <= 300
+
+
+def test_a_cost_beyond_any_sense_is_unknown() -> None:
+    arm = [trial(1.0, cost=1e200), trial(0.0, cost=1.7e308), trial(0.0, cost=2.0)]
+    [row] = to_task_rows(paired(arm, arm), NO_TOOL)
+    assert [attempt.cost_usd for attempt in row.baseline] == [None, None, 2.0]
+    assert row.baseline_cost == 2.0
 
 
 def test_the_dossier_shows_the_first_trial_that_ended_as_most_did() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import comb
+
 import pytest
 
 from evaltrace.compare.effects.effect import measure_effect
@@ -9,6 +11,7 @@ from evaltrace.compare.effects.passing import measure_pass_at_k
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.sides import Pairing
 from evaltrace.comparison import Interval
+from evaltrace.stats.passing import all_of, any_of
 from sides import metric, pairing, swapped
 
 OPTIONS = CompareOptions()
@@ -61,6 +64,31 @@ def test_k_goes_as_far_as_half_of_the_pairs_and_counts_the_rest() -> None:
 
     rows = measure_pass_at_k(pairing(arm([1, 2, 3, 4]), arm([4, 2, 3, 9])), OPTIONS)
     assert [(row.k, row.tasks, row.dropped) for row in rows] == [(1, 4, 0), (2, 3, 1), (3, 2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("attempts", "further"),
+    [
+        (9, []),
+        (10, []),
+        (12, [12]),
+        (30, [15, 20, 30]),
+        (120, [15, 20, 30, 50, 100, 120]),
+        (10_000, [15, 20, 30, 50, 100, 200, 500, 1000, 2000, 5000, 10_000]),
+    ],
+)
+def test_many_attempts_give_few_points(attempts: int, further: list[int]) -> None:
+    rows = measure_pass_at_k(_passes(attempts, [3], [attempts - 1]), OPTIONS)
+    assert [row.k for row in rows] == [*range(1, min(10, attempts) + 1), *further]
+    last = rows[-1]
+    assert (last.baseline_any_of.estimate, last.treatment_all_of.estimate) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("c", [0, 1, 7, 250, 399, 400])
+@pytest.mark.parametrize("k", [1, 2, 30, 390, 400])
+def test_many_attempts_have_the_shares_that_counting_gives(c: int, k: int) -> None:
+    assert any_of(400, c, k) == pytest.approx(1 - comb(400 - c, k) / comb(400, k), abs=1e-12)
+    assert all_of(400, c, k) == pytest.approx(comb(c, k) / comb(400, k), rel=1e-9)
 
 
 def test_later_points_have_wider_imaginary_tasks() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evaltrace.compare.effects.effect import measure_effect
+from evaltrace.compare.effects.effect import finding_of, measure_effect
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.planning.power import plan_power, plan_power_from
 from evaltrace.compare.sides import Pairing
@@ -93,8 +93,85 @@ def test_attempts_cannot_make_up_for_too_few_tasks() -> None:
     [need] = [row for row in plan.needs if (row.difference, row.fixed) == (0.05, "tasks")]
     assert (need.tasks, need.attempts, need.note) == (6, 50, "more than 50 attempts")
     assert (need.power or 0) < 0.8
-    assert "no difference would be shown in 80% of comparisons" in plan.statement
     assert "more than 50 attempts at each of the present tasks" in plan.statement
+
+
+def test_what_five_or_six_tasks_of_one_attempt_show_is_said() -> None:
+    for tasks, points in ((5, 95), (6, 86)):
+        gained = _passes(1, [0] * tasks, [1] * tasks)
+        plan, effect = (
+            plan_power(gained, metric(), OPTIONS),
+            measure_effect(gained, metric(), OPTIONS),
+        )
+        assert finding_of(effect.difference, 0.05) == "better"
+        assert plan.smallest_visible == effect.smallest_visible
+        assert plan.smallest_visible == pytest.approx(points / 100, abs=0.01)
+        assert f"a difference of {100 * plan.smallest_visible:.1f} points" in plan.statement
+
+
+def test_nothing_is_planned_from_fewer_than_five_tasks() -> None:
+    four, five = (_passes(3, [0, 1, 2, 1, 3][:n], [1, 1, 3, 2, 3][:n]) for n in (4, 5))
+    plan = plan_power(four, metric(), OPTIONS)
+    assert (plan.smallest_visible, plan.needs) == (None, [])
+    assert plan.statement == (
+        "4 tasks x 3 attempts are too few to say what could be shown or how many would do."
+    )
+    assert plan_power(five, metric(), OPTIONS).needs
+    wide = plan_power(four, metric(), CompareOptions(alpha=0.2))
+    assert wide.smallest_visible is not None
+    assert wide.statement.endswith("They are too few to say how many would do.")
+
+
+def test_numbers_of_few_tasks_show_nothing_as_they_have_no_interval() -> None:
+    def plan(tasks: int) -> Power:
+        baseline = {f"t{i}": [10.0 + i, 11.0 + i] for i in range(tasks)}
+        treatment = {name: [a + 1, b + a / 9] for name, (a, b) in baseline.items()}
+        pairs = pairing(baseline, treatment)
+        chosen = metric("number")
+        effect = measure_effect(pairs, chosen, OPTIONS)
+        assert (effect.difference.low is None) is (effect.smallest_visible is None)
+        return plan_power(pairs, chosen, OPTIONS)
+
+    assert plan(6).smallest_visible is not None
+    assert plan(5).smallest_visible is None
+    assert "no difference would be shown" in plan(5).statement
+    assert plan(4).needs == []
+    assert all(need.tasks >= 6 for need in plan(6).needs if need.tasks and need.fixed == "attempts")
+
+
+def test_few_groups_are_no_ground_to_plan_on() -> None:
+    names = [f"t{i:02}" for i in range(18)]
+    baseline = {name: [1.0, 0.0, 0.0] for name in names}
+    treatment = {name: [1.0, 1.0, float(i // 5 % 2)] for i, name in enumerate(names)}
+
+    def plan(groups: int) -> tuple[Power, float | None]:
+        clusters = {name: f"g{i % groups}" for i, name in enumerate(names)}
+        pairs = pairing(baseline, treatment, clusters=clusters)
+        options = CompareOptions(cluster_by="repository")
+        effect = measure_effect(pairs, metric(), options)
+        return plan_power(pairs, metric(), options), effect.smallest_visible
+
+    few, headline = plan(5)
+    assert (few.smallest_visible, few.smallest_margin, headline) == (None, None, None)
+    assert (few.noise, few.needs) == (None, [])
+    assert few.statement == (
+        "18 tasks x 3 attempts are in 5 groups: too few groups to say what could have been shown."
+    )
+    alone = plan_power(pairing(baseline, treatment), metric(), OPTIONS)
+    some, headline = plan(10)
+    assert some.smallest_visible == headline
+    assert (some.smallest_visible or 0) > (alone.smallest_visible or 1)
+
+
+def test_thousands_of_attempts_are_planned_without_overflow() -> None:
+    passes = [1000, 900, 800, 1200, 1000]
+    plan = plan_power(
+        _passes(1200, passes, [c + 40 * i for i, c in enumerate(passes[:3])] + [1100, 1190]),
+        metric(),
+        OPTIONS,
+    )
+    assert "5 tasks x 1,200 attempts" in plan.statement
+    assert all(need.power is not None for need in plan.needs)
 
 
 def test_a_baseline_near_the_top_leaves_no_room() -> None:
@@ -128,7 +205,7 @@ def test_numbers_without_limits_are_planned_in_shares_of_the_baseline() -> None:
     plan = plan_power(pairing(baseline, treatment), cost, OPTIONS)
     assert [need.difference for need in plan.needs] == pytest.approx([1.4, 1.4, 2.8, 2.8])
     assert plan.smallest_visible is not None
-    assert "dollars" in plan.statement
+    assert f"{plan.smallest_visible:.2f}" in plan.statement
 
 
 # Before any treatment ran.

@@ -46,28 +46,82 @@ def test_a_bill_and_a_typical_task_have_the_published_figures() -> None:
     assert _figures(found.typical) == pytest.approx((1.127084443, 1.049256579, 1.210685134))
     assert (found.known_pairs, found.pairs, found.note) == (12, 12, None)
     assert found.ratio is not None
-    assert found.ratio.method == "ratio of totals, random subsets of tasks"
+    assert found.ratio.method == "ratio of the sums of task means, random subsets of tasks"
 
 
-def test_amounts_are_over_all_trials_that_know_them() -> None:
+def test_amounts_are_over_the_trials_that_count_and_what_the_others_took_is_lost() -> None:
     pairs = paired(
         [trial(task="a", cost=cost) for cost in (1, 2, 3, None)],
-        [trial(None, task="a", cost=5), trial(task="a", cost=7)],
+        [*(trial(None, task="a", cost=cost) for cost in (5, None)), trial(task="a", cost=7)],
     )
     found = _cost(pairs)
-    assert found.baseline == Amount(total=6, mean=2, p90=2.8, known=3, trials=4)
-    assert found.treatment == Amount(total=12, mean=6, p90=6.8, known=2, trials=2)
+    assert found.baseline == Amount(total=6, mean=2, p90=2.8, known=3, trials=4, lost=0)
+    assert found.treatment == Amount(total=7, mean=7, p90=7, known=1, trials=1, lost=5)
 
 
-def test_the_bill_counts_failed_set_ups_and_the_typical_task_does_not() -> None:
+def test_what_lost_trials_took_may_be_unknown() -> None:
+    pairs = paired([trial(cost=1)], [trial(cost=1), trial(None)])
+    assert _cost(pairs).treatment.lost is None
+
+
+def _with_crashes(solved: int, crashes: int) -> list[Trial]:
+    """Eight tasks, each with passes at a dollar and API errors that cost nothing."""
+    outcomes = [(1.0, 1.0)] * solved + [(None, 0.0)] * crashes
+    return [trial(value, task=f"t{i}", cost=cost) for i in range(8) for value, cost in outcomes]
+
+
+def test_cheap_crashes_make_no_arm_look_cheap() -> None:
+    pairs = paired(_with_crashes(1, 3), _with_crashes(1, 0))
+    found = measure_spending(pairs, OPTIONS)
+    assert _figures(found.cost.ratio) == _figures(found.cost.typical) == (1.0, 1.0, 1.0)
+    assert (found.per_solved.baseline, found.per_solved.treatment) == (1.0, 1.0)
+    assert _figures(found.per_solved.ratio) == (1.0, 1.0, 1.0)
+    assert (found.cost.baseline.total, found.cost.baseline.lost) == (8, 0)
+    assert (found.cost.baseline.known, found.cost.baseline.trials) == (8, 8)
+
+
+def test_crashes_that_cost_money_are_paid_for_by_what_was_solved() -> None:
+    dear = [trial(None, task=f"t{i}", cost=2.0) for i in range(8)]
+    pairs = paired([*_with_crashes(1, 0), *dear], _with_crashes(1, 0))
+    found = measure_spending(pairs, OPTIONS)
+    assert _figures(found.cost.ratio)[0] == 1.0
+    assert found.cost.baseline.lost == 16
+    # Three dollars for each task, and one of its two trials passed.
+    assert (found.per_solved.baseline, found.per_solved.treatment) == (3.0, 1.0)
+
+
+def test_crashes_counted_as_failures_are_attempts_like_others() -> None:
+    crashed = [trial(0.0, task="a", state="errored", recorded=None, cost=cost) for cost in (2, 4)]
+    found = _cost(paired([trial(task="a", cost=3)], [trial(task="a", cost=3), *crashed]))
+    assert found.treatment == Amount(total=9, mean=3, p90=3.8, known=3, trials=3, lost=0)
+
+
+def test_cost_per_solved_counts_trials_of_known_cost_alone() -> None:
+    arm = [trial(1.0, cost=4), trial(1.0), trial(0.0, cost=2), trial(None)]
+    found = measure_spending(paired(arm, [trial(1.0, cost=1)]), OPTIONS).per_solved
+    assert (found.baseline, found.treatment) == (6.0, 1.0)
+
+
+def test_fewer_passes_for_the_money_have_no_price_for_an_extra_one() -> None:
+    # All attempts that count pass, but nine in ten of the treatment crash.
     pairs = paired(
-        [trial(task="a", cost=1)], [trial(task="a", cost=2), trial(None, task="a", cost=4)]
+        [trial(float(i < 1), task=f"t{i:02}", cost=1) for i in range(10)],
+        [trial(value, task=f"t{i:02}", cost=1) for i in range(10) for value in (1.0, *(None,) * 9)],
     )
-    found = _cost(pairs)
-    assert _figures(found.ratio) == (3.0, None, None)
-    assert found.ratio is not None
-    assert "includes 1 trial without a value that counts" in (found.ratio.note or "")
-    assert _figures(found.typical) == (2.0, None, None)
+    found = measure_spending(pairs, OPTIONS).per_solved
+    assert (found.treatment, found.per_extra_solved) == (pytest.approx(10), None)
+
+
+@pytest.mark.parametrize(
+    "cost", [1.7e308, 1e200, 2e15, float("inf"), pytest.param(10**400, id="huge")]
+)
+def test_an_amount_beyond_any_sense_is_unknown(cost: float) -> None:
+    arm = [trial(task="a", cost=1), trial(task="a", cost=cost), trial(task="b", cost=1)]
+    found = measure_spending(paired(arm, arm), OPTIONS)
+    assert found.cost.baseline == Amount(total=2, mean=1, p90=1, known=2, trials=3)
+    assert (found.per_solved.baseline, found.per_solved.treatment) == (1.0, 1.0)
+    huge = [trial(tokens=Tokens(output=10**300)), trial(tokens=Tokens(output=5))]
+    assert _part(paired(huge, huge), "output tokens")[0] == 5
 
 
 def test_tasks_weigh_alike_however_often_they_were_tried() -> None:
@@ -173,7 +227,7 @@ def test_groups_of_tasks_widen_the_ratios() -> None:
     pairs = paired(_arm(lower), _arm(costs), clusters=clusters)
     alone, grouped = _cost(pairs), _cost(pairs, CompareOptions(cluster_by="repository"))
     assert grouped.ratio is not None
-    assert grouped.ratio.method == "ratio of totals, random subsets of groups"
+    assert grouped.ratio.method == "ratio of the sums of task means, random subsets of groups"
     # Six groups: the ends are the lowest and the highest of all their subsets' ratios.
     ratios = [b / a for a, b in zip(LESS[:6], MORE[:6], strict=True)]
     assert _figures(grouped.ratio)[1:] == pytest.approx((min(ratios), max(ratios)))
@@ -279,6 +333,19 @@ def test_a_server_with_a_hostile_name_is_cleaned() -> None:
     assert len(name) <= 80
 
 
+def test_of_many_servers_those_with_most_characters_stand_alone() -> None:
+    own = {"results of built-in tools": 1, "reasoning": 3}
+    many = {f"results of s{i:04}": i for i in range(1, 1001)}
+    pairs = paired([trial(texts=own)], [trial(texts={**own, **many}), trial(texts=own)])
+    parts = find_cost_origins(pairs).parts
+    assert len(parts) == 4 + 2 + 22 + 2
+    names = [part.name for part in parts if part.name.startswith("results")]
+    alone = [f"results of s{i:04}" for i in range(981, 1001)]
+    assert names == ["results of built-in tools", *alone, "results of 980 more servers"]
+    assert _part(pairs, "results of s1000") == (0, 500, 500)
+    assert _part(pairs, "results of 980 more servers")[1] == 980 * 981 / 2 / 2
+
+
 # Invariances.
 
 
@@ -331,8 +398,9 @@ def test_the_laboratory_spent_what_it_was_made_to_spend() -> None:
             for row in lab_truth()["trials"]
             if row["arm"] == arm and row["task"] in kept and row["outcome"] != "env_error"
         ]
-        read = getattr(found.tokens.cache_read, side)
-        assert read.total == sum(row["tokens"]["cache_read"] for row in trials)
-        assert read.known == len(trials)
-        output = getattr(found.tokens.output, side)
-        assert output.total == sum(row["tokens"]["output"] for row in trials)
+        valid = [row for row in trials if row["valid"]]
+        for kind in ("cache_read", "output"):
+            read = getattr(getattr(found.tokens, kind), side)
+            assert read.total == sum(row["tokens"][kind] for row in valid)
+            assert read.known == read.trials == len(valid)
+            assert read.total + read.lost == sum(row["tokens"][kind] for row in trials)

@@ -6,6 +6,13 @@ import math
 from collections.abc import Iterable
 from functools import lru_cache
 
+import numpy as np
+
+from evaltrace.stats.arrays import Vector
+
+_EXACT = 200
+"""Attempts of both arms up to which whole numbers are counted; beyond, floats in linear time."""
+
 Row = tuple[int, int, int, int]
 """(passed_a, of_a, passed_b, of_b) of one task."""
 
@@ -25,12 +32,33 @@ def chance_of_difference(passed_a: int, of_a: int, passed_b: int, of_b: int) -> 
 @lru_cache(maxsize=4096)
 def _chance(passed: int, of_a: int, of_b: int, gap: int) -> float:
     """Give P(|x_b of_a - x_a of_b| >= gap) when `passed` passes are dealt at random."""
+    first, last = max(0, passed - of_a), min(of_b, passed)
+    if of_a + of_b > _EXACT:
+        x = np.arange(first, last + 1, dtype=np.float64)
+        apart = np.abs(x * of_a - (passed - x) * of_b) >= gap
+        return min(1.0, float(_deals(passed, of_a, of_b)[apart].sum()))
     ways = sum(
         math.comb(of_b, x) * math.comb(of_a, passed - x)
-        for x in range(max(0, passed - of_a), min(of_b, passed) + 1)
+        for x in range(first, last + 1)
         if abs(x * of_a - (passed - x) * of_b) >= gap
     )
     return ways / math.comb(of_a + of_b, passed)
+
+
+# The same passes are held against several gaps.
+@lru_cache(maxsize=64)
+def _deals(passed: int, of_a: int, of_b: int) -> Vector:
+    """Give the hypergeometric chances of all numbers of passes that b can be dealt."""
+    x = np.arange(max(0, passed - of_a), min(of_b, passed), dtype=np.float64)
+    return _from_ratios((of_b - x) * (passed - x) / ((x + 1) * (of_a - passed + x + 1)))
+
+
+def _from_ratios(ratios: Vector) -> Vector:
+    """Turn the ratio of each chance to the one before into chances that add up to 1."""
+    logs = np.concatenate([[0.0], np.log(ratios).cumsum()])
+    chances: Vector = np.exp(logs - logs.max())
+    chances /= chances.sum()
+    return chances
 
 
 def likelihood_higher(passed_a: int, of_a: int, passed_b: int, of_b: int) -> float:
@@ -46,8 +74,13 @@ def likelihood_higher(passed_a: int, of_a: int, passed_b: int, of_b: int) -> flo
 
 @lru_cache(maxsize=4096)
 def _likelihood(passed_a: int, of_a: int, passed_b: int, of_b: int) -> float:
+    failed_a, draws = of_a - passed_a, of_b + 1
+    if of_a + of_b > _EXACT:
+        j = np.arange(draws, dtype=np.float64)
+        ratios = (passed_a + j + 1) / (j + 1) * (draws - j) / (failed_a + draws - j)
+        return min(1.0, float(_from_ratios(ratios)[: passed_b + 1].sum()))
     ways = sum(
-        math.comb(passed_a + j, j) * math.comb(of_a - passed_a + of_b + 1 - j, of_b + 1 - j)
+        math.comb(passed_a + j, j) * math.comb(failed_a + draws - j, draws - j)
         for j in range(passed_b + 1)
     )
     return ways / math.comb(of_a + of_b + 2, of_a + 1)
@@ -62,7 +95,7 @@ def chance_flips(rows: Iterable[Row], step: float) -> tuple[int, float]:
     observed, expected = 0, []
     for passed_a, of_a, passed_b, of_b in rows:
         _check(passed_a, of_a, passed_b, of_b)
-        gap = math.ceil(step * of_a * of_b - 1e-9)
+        gap = math.ceil(step * of_a * of_b * (1 - 1e-12) - 1e-9)
         observed += abs(passed_b * of_a - passed_a * of_b) >= gap
         expected.append(_chance(passed_a + passed_b, of_a, of_b, gap))
     return observed, math.fsum(expected)

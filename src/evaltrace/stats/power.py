@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from evaltrace.stats.arrays import Vector, check_alpha, to_rates
 from evaltrace.stats.intervals import joined
 from evaltrace.stats.quantiles import normal_quantile, t_quantile
-from evaltrace.stats.tpower import chance_seen
+from evaltrace.stats.tpower import chance_seen, fewest_tasks
 from evaltrace.stats.variances import Parts
 
 MOST_TASKS = 3000
@@ -31,6 +31,9 @@ MOST_ATTEMPTS = 50
 _DATA_SETS = 1000
 _DEVIATIONS = 16
 _QUANTILES = 65_536
+_DRAWN_ATTEMPTS = 100
+"""Of more, the mean is drawn as of so many, its deviations scaled down to the same variance."""
+
 _AT_A_TIME = 16_384
 _TASKS = (
     *range(5, 30),
@@ -72,7 +75,8 @@ def simulated_power(
     `rates` are the baseline's mean rewards by task, between 0 and 1; `parts` the noise, with no
     part unknown (`assume_parts`). From 1,000 data sets, so within 3 points. Without `rates` (a
     quantity without limits) exact, by the t interval on normal differences. None where the
-    baseline leaves no room for the difference, or a part of the noise is unknown.
+    baseline leaves no room for the difference, or a part of the noise is unknown. 0 for so few
+    tasks that no interval, or no p of the sign-flip test, can show anything.
     """
     return _simulation(_frozen(rates), parts, difference, alpha, seed).power(tasks, attempts)
 
@@ -105,6 +109,8 @@ class _Simulation:
         within_a, within_b, between, _ = self._parts
         if within_a is None or within_b is None or between is None:
             return None
+        if tasks < fewest_tasks(self._alpha) - (self._rates is not None):
+            return 0.0
         if self._rates is None:
             spread = between + (within_a + within_b) / attempts
             seen = chance_seen(abs(self._difference), spread or 1.0, tasks, None, self._alpha)
@@ -183,6 +189,8 @@ def _totals(quantiles: Vector, tasks: int, drawn: NDArray[np.uint16]) -> tuple[V
 
 def _quantiles(model: _Model, attempts: int) -> Vector:
     """Give 65,536 quantiles of the difference of a task drawn at random, in order."""
+    scale = model.scale * math.sqrt(min(1.0, _DRAWN_ATTEMPTS / attempts))
+    attempts = min(attempts, _DRAWN_ATTEMPTS)
     # Tasks of one rate in the baseline have the same rates in the treatment.
     p_a, places, counts = np.unique(model.baseline, return_index=True, return_counts=True)
     p_b = model.treatment[places]
@@ -193,7 +201,7 @@ def _quantiles(model: _Model, attempts: int) -> Vector:
         chances[:, :, first : first + attempts + 1] += passes_a[:, passed, None, None] * passes_b
     chances *= (counts / counts.sum() / p_b.shape[1])[:, None, None]
     gaps = np.arange(-attempts, attempts + 1) / attempts
-    values = model.scale * gaps + (1 - model.scale) * (p_b - p_a[:, None])[:, :, None]
+    values = scale * gaps + (1 - scale) * (p_b - p_a[:, None])[:, :, None]
     order = np.argsort(values.ravel(), kind="stable")
     reached = np.cumsum(chances.ravel()[order])
     steps = (np.arange(_QUANTILES) + 0.5) / _QUANTILES * reached[-1]

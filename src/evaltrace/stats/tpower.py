@@ -11,23 +11,36 @@ _POWER = 0.8
 
 
 def chance_seen(
-    difference: float, spread: float, n: float, attempts: float | None, alpha: float
+    difference: float,
+    spread: float,
+    n: float,
+    attempts: float | None,
+    alpha: float,
+    groups: int | None = None,
 ) -> float:
     """Give the chance that the interval lies above 0 when `difference` is the truth.
 
     With `attempts` that of the plus-two t interval, its variance as expected at that difference;
     without, that of the one-sample t interval. `spread` is the variance of the differences.
+    Where tasks come in `groups`, n is divided by the design effect, and the degrees of freedom
+    are those of the groups.
     """
     from scipy.special import nctdtr
 
+    units = n if groups is None else groups
     if attempts is None:
-        freedom, error, mean = n - 1, math.sqrt(spread / n), difference
+        freedom, error, mean = units - 1, math.sqrt(spread / n), difference
     else:
         floor = max(spread, difference * (1 - difference) / attempts)
-        mean, freedom = difference * n / (n + 2), n + 1
+        mean, freedom = difference * n / (n + 2), units + 1
         square = (n * (floor + difference**2) + 2 / attempts) / (n + 2) - mean**2
         error = math.sqrt(square / (n + 1))
     return 1 - float(nctdtr(freedom, mean / error, t_quantile(1 - alpha / 2, freedom)))
+
+
+def fewest_tasks(alpha: float) -> int:
+    """Give the units that a random-subset interval without imaginary ones needs: 6 for 95 %."""
+    return math.ceil(math.log2(2 / alpha) - 1e-9)
 
 
 def needed_tasks(

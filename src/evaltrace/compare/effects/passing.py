@@ -20,6 +20,8 @@ from evaltrace.stats.intervals import effective_wilson, plus_two
 from evaltrace.stats.passing import all_of, any_of
 from evaltrace.stats.subsets import Subsets
 
+_EACH = 10
+
 Estimate = Callable[[int, int, int], float]
 """From attempts, passes and k, the chance that k attempts pass."""
 
@@ -39,15 +41,26 @@ class _Row(NamedTuple):
 
 
 def measure_pass_at_k(pairing: Pairing, options: CompareOptions) -> list[PassAtK]:
-    """Estimate pass@k and pass^k for each k that half of the pairs have attempts for.
+    """Estimate pass@k and pass^k for each k up to 10 that half of the pairs have attempts for.
 
-    Unbiased, never extrapolated: pairs with fewer than k attempts in an arm are dropped and
-    counted. Empty without a pair whose trials pass or fail.
+    Beyond 10 for some k, up to the most attempts. Unbiased, never extrapolated: pairs with fewer
+    than k attempts in an arm are dropped and counted. Empty without a pair whose trials pass or
+    fail.
     """
     rows = [row for pair in pairing.pairs if (row := _row(pair)).fewest > 0]
     most = sorted((row.fewest for row in rows), reverse=True)[: (len(rows) + 1) // 2]
     draws = _Draws(options)
-    return [_measure(rows, k, draws) for k in range(1, (most[-1] if most else 0) + 1)]
+    return [_measure(rows, k, draws) for k in _numbers(most[-1] if most else 0)]
+
+
+def _numbers(most: int) -> list[int]:
+    """Choose the k to show: each up to 10, then about doubled ones, and the most attempts."""
+    further, size = [15, 20, 30], 50
+    while size < most:
+        further += (size, 2 * size, 4 * size)
+        size *= 10
+    shown = {k for k in (*range(1, _EACH + 1), *further, most) if 0 < k <= most}
+    return sorted(shown)
 
 
 def _row(pair: Pair) -> _Row:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from evaltrace.compare.audit.values import shown
 from evaltrace.compare.evidence.overlap import share_in_both
 from evaltrace.compare.sides import Trial
+from evaltrace.compare.spending.quantities import to_amount
 from evaltrace.compare.treatment.treated import Treated
 from evaltrace.comparison import Attempt, ChangedTests, Divergence, Patches, PatchSize
 from evaltrace.trace import CodeStats, TraceError
@@ -14,22 +16,29 @@ from evaltrace.untrusted import one_line
 
 _MOST_NAMES = 20
 _NAME_WIDTH = 200
+_ID_WIDTH = 300
 
 
 def to_attempt(trial: Trial, treated: Treated) -> Attempt:
     """Say of a trial what to open and what became of it."""
     trace = trial.trace
     calls = treated.calls(trial)
+    trace_id, task_id = trace.trace_id, trace.task_id
     return Attempt(
-        trace_id=trace.trace_id,
-        task_id=trace.task_id,
+        trace_id=trace_id if len(trace_id) <= _ID_WIDTH else one_line(trace_id, _ID_WIDTH),
+        task_id=task_id if len(task_id) <= _ID_WIDTH else one_line(task_id, _ID_WIDTH),
         status=trace.status,
         value=trial.value,
         error=_error(trace.error),
-        cost_usd=trace.metrics.cost.usd,
+        cost_usd=known_cost(trial),
         tool_calls=trace.metrics.tool_calls,
         treatment_calls=None if calls is None else calls[0],
     )
+
+
+def known_cost(trial: Trial) -> float | None:
+    """Give what a trial cost; None where that is unknown or beyond any sense."""
+    return to_amount(trial.trace.metrics.cost.usd)
 
 
 def _error(error: TraceError | None) -> str | None:
@@ -121,4 +130,8 @@ def find_divergence(baseline: Trial, treatment: Trial) -> Divergence | None:
 
 
 def _move(text: str | None) -> str | None:
-    return None if text is None else one_line(text, _NAME_WIDTH)
+    """Show a call with its secrets masked, and without a word that is cut: it may be one."""
+    if text is None:
+        return None
+    head, space, _ = text.rpartition(" ")
+    return shown(f"{head}{space}…" if text.endswith("…") else text, width=_NAME_WIDTH)

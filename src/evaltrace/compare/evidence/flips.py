@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import fsum
+from math import ceil, fsum, lcm
 from typing import Literal
 
 from evaltrace.compare.evidence.dossiers import (
     compare_patches,
     compare_tests,
     find_divergence,
+    known_cost,
     to_attempt,
     typical_trial,
 )
@@ -25,6 +26,7 @@ from evaltrace.stats.flips import chance_flips, chance_of_difference, likelihood
 _HALF = Fraction(1, 2)
 _MOST_FALSE = 0.2
 """Of the tasks that moved by a step, the share that luck may explain for the step to be named."""
+_MOST_STEPS = 50
 
 Movement = Literal["gained", "lost", "unstable", "unchanged"]
 
@@ -137,17 +139,32 @@ def _order(flip: Flip) -> tuple[Fraction, float, str]:
 
 
 def _chance(outcomes: Sequence[_Outcome]) -> ChanceFlips | None:
-    """Count by luck alone, for the smallest step of which luck explains few enough."""
+    """Count by luck alone, for the smallest step of which luck explains few enough.
+
+    Where there is no such step, for the one that makes a flip: more than one half. The share is
+    a little too small, as the step is chosen by what was seen.
+    """
     if not outcomes:
         return None
     counts = [outcome.counts for outcome in outcomes]
     steps = sorted({abs(outcome.difference) for outcome in outcomes} - {Fraction(0)})
-    for step in (*steps, Fraction(1)):
-        observed, expected = chance_flips(counts, float(step))
-        share = expected / observed if observed else None
-        if share is not None and share <= _MOST_FALSE:
-            break
+    for step in steps[:: ceil(len(steps) / _MOST_STEPS) or 1]:
+        found = _by_luck(counts, step)
+        if found.false_share is not None and found.false_share <= _MOST_FALSE:
+            return found
+    return _by_luck(counts, min(map(_smallest_flip, set(counts))))
+
+
+def _by_luck(counts: Sequence[Counts], step: Fraction) -> ChanceFlips:
+    observed, expected = chance_flips(counts, float(step))
+    share = expected / observed if observed else None
     return ChanceFlips(step=float(step), observed=observed, expected=expected, false_share=share)
+
+
+def _smallest_flip(counts: Counts) -> Fraction:
+    """Give the smallest difference above one half that so many attempts can have."""
+    whole = lcm(counts[1], counts[3])
+    return Fraction(whole // 2 + 1, whole)
 
 
 def _statement(
@@ -191,5 +208,5 @@ def to_task_rows(pairing: Pairing, treated: Treated) -> list[TaskRow]:
 
 
 def _mean_cost(trials: Sequence[Trial]) -> float | None:
-    costs = [cost for trial in trials if (cost := trial.trace.metrics.cost.usd) is not None]
+    costs = [cost for trial in trials if (cost := known_cost(trial)) is not None]
     return fsum(costs) / len(costs) if costs else None

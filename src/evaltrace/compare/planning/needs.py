@@ -10,12 +10,16 @@ from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.wording import amount, counted
 from evaltrace.comparison import Metric, Need
 from evaltrace.stats.planning import (
+    FEWEST_GROUPS,
     MOST_ATTEMPTS,
     MOST_TASKS,
     Parts,
     attempts_needed,
     tasks_needed,
 )
+
+FEWEST_PLANNED = 5
+"""Tasks that it takes to say how many would do."""
 
 _DIFFERENCES = (0.05, 0.10)
 _SHARES = (0.10, 0.20)
@@ -29,7 +33,8 @@ Values = list[list[float]]
 class Design:
     """What is known of a design: the baseline's values, its noise, what was assumed of it.
 
-    `effect` is the design effect of clusters: so many times more tasks are needed.
+    `effect` is the design effect of clusters, 1 at least: so many times more tasks are needed.
+    `groups` is None where tasks stand alone.
     """
 
     baseline: Values
@@ -39,11 +44,21 @@ class Design:
     visible: float | None
     margin: float | None
     effect: float = 1.0
+    groups: int | None = None
+
+    @property
+    def has_few_groups(self) -> bool:
+        """Tell whether the groups are too few to know their noise."""
+        return self.groups is not None and self.groups < FEWEST_GROUPS
 
 
 def find_needs(design: Design, metric: Metric, options: CompareOptions, power: float) -> list[Need]:
-    """Find what shows 5 and 10 points, or 10 and 20 % of the baseline's mean of a number."""
-    if len(design.baseline) < 2 or design.parts.total is None:
+    """Find what shows 5 and 10 points, or 10 and 20 % of the baseline's mean of a number.
+
+    Nothing from fewer than 5 tasks or 10 groups: their noise is hardly known.
+    """
+    few = len(design.baseline) < FEWEST_PLANNED or design.has_few_groups
+    if few or design.parts.total is None:
         return []
     # Sorted: the tasks drawn at random are the same whatever the order they came in.
     rates = sorted(fsum(row) / len(row) for row in design.baseline)

@@ -11,7 +11,13 @@ from evaltrace.compare.effects.differences import (
     usable_clusters,
 )
 from evaltrace.compare.options import CompareOptions
-from evaltrace.compare.planning.needs import Design, Values, describe_needs, find_needs
+from evaltrace.compare.planning.needs import (
+    FEWEST_PLANNED,
+    Design,
+    Values,
+    describe_needs,
+    find_needs,
+)
 from evaltrace.compare.sides import Pairing, Side, Trial
 from evaltrace.compare.wording import amount, counted
 from evaltrace.comparison import Metric, Need, Noise, Power
@@ -34,25 +40,28 @@ def plan_power(
 ) -> Power:
     """Say what these pairs could have shown, and how many tasks or attempts would show less.
 
-    The smallest visible difference and margin are in closed form; needs are by simulation from
-    the pass rates and the noise seen, or by the t interval for quantities without limits.
+    The smallest visible difference and margin are in closed form, or drawn for a few tasks;
+    needs are by simulation from the pass rates and the noise seen, or by the t interval for
+    quantities without limits. Fewer than 5 tasks or 10 groups are no ground to plan on.
     """
     baseline, treatment = _values(pairing)
     found = to_differences(pairing.pairs, options)
     seen = variance_parts(baseline, treatment)
     attempts = mean_attempts(found.attempts)
-    effect = design_effect(found) or 1.0
     limited = _attempts_of(metric, attempts)
-    settings = {"alpha": options.alpha, "power": power, "design_effect": effect}
+    effect, groups = _grouping(found)
+    visible = smallest_visible(
+        found.values, limited,
+        alpha=options.alpha, power=power, design_effect=effect, groups=groups,
+    )  # fmt: skip
+    margin = smallest_margin(
+        found.values, limited,
+        alpha=options.alpha, power=power, design_effect=effect, groups=groups,
+    )  # fmt: skip
     design = Design(
-        baseline=baseline,
-        attempts=attempts,
-        parts=assume_parts(seen, attempts),
-        assumed=_assumption(seen),
-        visible=smallest_visible(found.values, limited, **settings),
-        margin=smallest_margin(found.values, limited, **settings),
-        effect=effect,
-    )
+        baseline, attempts, assume_parts(seen, attempts), _assumption(seen),
+        visible, margin, effect, groups,
+    )  # fmt: skip
     return _to_power(design, metric, options, power)
 
 
@@ -92,12 +101,23 @@ def find_smallest_visible(
 ) -> float | None:
     """Find the smallest difference that these pairs would have shown with 80 % power."""
     found = to_differences(pairing.pairs, options)
+    effect, groups = _grouping(found)
     return smallest_visible(
         found.values,
         _attempts_of(metric, mean_attempts(found.attempts)),
         alpha=options.alpha,
-        design_effect=design_effect(found) or 1.0,
+        design_effect=effect,
+        groups=groups,
     )
+
+
+def _grouping(found: Differences) -> tuple[float, int | None]:
+    """Give the design effect of groups, 1 at least, and their number; None without groups."""
+    clusters, _ = usable_clusters(found.clusters)
+    if clusters is None:
+        return 1.0, None
+    alone = clusters.count(None)
+    return max(1.0, design_effect(found) or 1.0), alone + len(set(clusters) - {None})
 
 
 def design_effect(found: Differences) -> float | None:
@@ -141,7 +161,7 @@ def _to_power(design: Design, metric: Metric, options: CompareOptions, power: fl
     tasks, parts = len(design.baseline), design.parts
     needs = find_needs(design, metric, options, power)
     noise = None
-    if parts.total is not None:
+    if parts.total is not None and not design.has_few_groups:
         noise = Noise(
             between_tasks=parts.between,
             baseline_attempts=parts.within_a,
@@ -164,14 +184,21 @@ def _to_power(design: Design, metric: Metric, options: CompareOptions, power: fl
 def _statement(design: Design, needs: Sequence[Need], metric: Metric, power: float) -> str:
     tasks = len(design.baseline)
     plural = "" if design.attempts == 1 else "s"
-    present = f"{counted(tasks, 'task')} x {design.attempts:.3g} attempt{plural}"
+    attempts = f"{design.attempts:.3g}" if design.attempts < 100 else f"{design.attempts:,.0f}"
+    present = f"{counted(tasks, 'task')} x {attempts} attempt{plural}"
+    if design.has_few_groups:
+        told = f"{present} are in {design.groups} groups"
+        return f"{told}: too few groups to say what could have been shown."
     if design.visible is None and not needs:
-        return f"{present} are too few to say what could be shown."
+        wanting = " or how many would do" if tasks < FEWEST_PLANNED else ""
+        return f"{present} are too few to say what could be shown{wanting}."
     shown = (
         "no difference would be"
         if design.visible is None
         else f"a difference of {amount(design.visible, metric)} or more would be"
     )
     told = f"With {present}, {shown} shown in {power:.0%} of comparisons."
+    if tasks < FEWEST_PLANNED:
+        told += " They are too few to say how many would do."
     assumed = [] if design.assumed is None else [f"Assumed: {design.assumed}."]
     return " ".join([told, *describe_needs(needs, metric), *assumed])

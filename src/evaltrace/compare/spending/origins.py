@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from math import fsum
 from operator import attrgetter
 from typing import Literal
 
+import numpy as np
+
+from evaltrace.compare.reading.reduction import BUILT_IN
 from evaltrace.compare.sides import Pairing, Trial
-from evaltrace.compare.wording import compact
+from evaltrace.compare.spending.quantities import to_amounts
+from evaltrace.compare.wording import compact, counted
 from evaltrace.comparison import CostOrigins, Origin
 from evaltrace.untrusted import one_line
 
 _NAME_WIDTH = 80
+_MOST_SERVERS = 20
 _WORTH_SAYING = 0.005
 _OWN_TEXTS = ("reasoning", "answers")
 _METRICS = "trace.metrics"
@@ -24,20 +29,20 @@ Read = Callable[[Trial], float | None]
 
 
 def find_cost_origins(pairing: Pairing) -> CostOrigins:
-    """Average tokens by kind, characters by source, calls and turns over the trials in pairs.
+    """Average tokens by kind, characters by source, calls and turns over the trials that count.
 
-    Each part over the trials that know it; characters are known where a trace has events.
+    Of the paired tasks, each part over the trials that know it; characters are known where a
+    trace has events. Of many servers those with the most characters stand alone.
     """
-    baseline = [trial for pair in pairing.pairs for trial in pair.baseline]
-    treatment = [trial for pair in pairing.pairs for trial in pair.treatment]
-    sources = {name for trial in (*baseline, *treatment) for name in trial.texts or ()}
-    results = sorted(sources.difference(_OWN_TEXTS))
+    baseline = [trial for pair in pairing.pairs for trial in pair.valid_baseline]
+    treatment = [trial for pair in pairing.pairs for trial in pair.valid_treatment]
     rows: list[tuple[str, Unit, Read]] = [
         *(
             (f"{kind.replace('_', ' ')} tokens", "tokens", attrgetter(f"{_METRICS}.tokens.{kind}"))
             for kind in _TOKENS
         ),
-        *((name, "characters", partial(_text, name)) for name in (*_OWN_TEXTS, *results)),
+        *((name, "characters", partial(_text, (name,))) for name in _OWN_TEXTS),
+        *_results(_lengths((*baseline, *treatment))),
         ("tool calls", "calls", attrgetter(f"{_METRICS}.tool_calls")),
         ("turns", "calls", attrgetter(f"{_METRICS}.turns")),
     ]
@@ -45,8 +50,33 @@ def find_cost_origins(pairing: Pairing) -> CostOrigins:
     return CostOrigins(parts=parts, statement=_statement(parts))
 
 
-def _text(name: str, trial: Trial) -> float | None:
-    return None if trial.texts is None else trial.texts.get(name, 0)
+def _lengths(trials: Iterable[Trial]) -> dict[str, int]:
+    """Add up the characters of the results of each server, and of the built-in tools."""
+    lengths: dict[str, int] = {}
+    for trial in trials:
+        for name, length in (trial.texts or {}).items():
+            lengths[name] = lengths.get(name, 0) + length
+    return {name: length for name, length in lengths.items() if name not in _OWN_TEXTS}
+
+
+def _results(lengths: dict[str, int]) -> Iterator[tuple[str, Unit, Read]]:
+    """Give a row for each source of results, the rest of many servers in one."""
+    servers = sorted(lengths.keys() - {BUILT_IN}, key=lambda name: (-lengths[name], name))
+    alone, rest = servers[:_MOST_SERVERS], servers[_MOST_SERVERS:]
+    for name in sorted([*alone, *(lengths.keys() & {BUILT_IN})]):
+        yield name, "characters", partial(_text, (name,))
+    if rest:
+        name = f"results of {counted(len(rest), 'more server')}"
+        yield name, "characters", partial(_text, frozenset(rest))
+
+
+def _text(names: Collection[str], trial: Trial) -> float | None:
+    """Count the characters of some sources in a trial."""
+    if trial.texts is None:
+        return None
+    if len(names) == 1:
+        return sum(trial.texts.get(name, 0) for name in names)
+    return sum(length for name, length in trial.texts.items() if name in names)
 
 
 def _compare(
@@ -63,8 +93,9 @@ def _compare(
 
 
 def _mean(trials: Sequence[Trial], read: Read) -> float | None:
-    values = [value for value in map(read, trials) if value is not None]
-    return fsum(values) / len(values) if values else None
+    amounts = to_amounts(map(read, trials))
+    known = amounts[~np.isnan(amounts)].tolist()
+    return fsum(known) / len(known) if known else None
 
 
 def _statement(parts: Sequence[Origin]) -> str:

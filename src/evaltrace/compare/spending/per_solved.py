@@ -1,4 +1,4 @@
-"""Cost per solved task: what all attempts cost, for each task that was solved."""
+"""Cost per solved task: what all attempts cost, by how many of them passed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from evaltrace.compare.effects.effect import paired_interval
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.sides import Pair, Trial
 from evaltrace.compare.spending.quantities import (
+    Arm,
     Meter,
     Places,
     Vector,
@@ -24,76 +25,88 @@ from evaltrace.compare.spending.quantities import (
 from evaltrace.comparison import Interval, PerSolved
 
 _FEWEST_SOLVED = 5
-_BASELINE, _TREATMENT = 0, 1
 
 
-class _Totals(NamedTuple):
-    """Dollars and solved tasks of both arms, over the pairs at `places` that know both."""
+class _Bill(NamedTuple):
+    """What the trials of one arm cost and solved, task by task; not a number where unknown.
+
+    `costs` and `passes` are means over all trials whose cost is known; a trial that does not
+    count passes nothing. `rates` are the passes of the trials that count.
+    """
+
+    costs: Vector
+    passes: Vector
+    rates: Vector
+
+    def at(self, places: Places) -> _Bill:
+        return _Bill(self.costs[places], self.passes[places], self.rates[places])
+
+    @property
+    def per_solved(self) -> float | None:
+        """Divide dollars by passes; None where nothing was solved."""
+        passes = fsum(self.passes)
+        return fsum(self.costs) / passes if passes else None
+
+
+class _Bills(NamedTuple):
+    """Both arms, over the pairs at `places` that know both."""
 
     places: Places
-    costs: tuple[Vector, Vector]
-    rates: tuple[Vector, Vector]
-
-    def cost(self, arm: int) -> float:
-        """Add up what the tasks of an arm cost."""
-        return fsum(self.costs[arm])
-
-    def solved(self, arm: int) -> float:
-        """Add up the shares of attempts that passed."""
-        return fsum(self.rates[arm])
-
-    def per_solved(self, arm: int) -> float | None:
-        """Divide the one by the other; None where nothing was solved."""
-        return self.cost(arm) / self.solved(arm) if self.solved(arm) else None
+    baseline: _Bill
+    treatment: _Bill
 
 
 def measure_per_solved(pairs: Sequence[Pair], meter: Meter, options: CompareOptions) -> PerSolved:
-    """Divide the cost of the paired tasks by how many were solved, failures being paid for too.
+    """Divide what all trials of the paired tasks cost by how many of them passed.
 
-    A task counts as solved by the share of its attempts that pass. None where an arm solved
-    nothing, no interval below 5 solved tasks.
+    A task costs the mean of all its trials whose cost is known, and is solved by the share of
+    the same trials that pass: failures are paid for, and so are trials that do not count, which
+    solve nothing. None where an arm solved nothing, no interval below 5 solved tasks.
     """
-    totals = _total(pairs, meter)
-    known = len(totals.places)
+    bills = _to_bills(meter)
+    known = len(bills.places)
     if not is_enough(known, len(pairs)):
         note = describe_known("cost and outcome", known, len(pairs))
         return PerSolved(baseline=None, treatment=None, ratio=None, note=note)
-    ratio, note = _ratio(totals, meter, options)
-    extra, further = _per_extra([pairs[place] for place in totals.places], totals, options)
+    ratio, note = _ratio(bills, meter, options)
+    extra, further = _per_extra([pairs[place] for place in bills.places], bills, options)
     return PerSolved(
-        baseline=totals.per_solved(_BASELINE),
-        treatment=totals.per_solved(_TREATMENT),
+        baseline=bills.baseline.per_solved,
+        treatment=bills.treatment.per_solved,
         ratio=ratio,
         per_extra_solved=extra,
         note="; ".join(filter(None, (note, further))) or None,
     )
 
 
-def _total(pairs: Sequence[Pair], meter: Meter) -> _Totals:
-    baseline, treatment = (spent.bill for spent in meter.read(attrgetter("cost.usd")))
-    passed_baseline = np.array([_pass_rate(pair.baseline) for pair in pairs], dtype=np.float64)
-    passed_treatment = np.array([_pass_rate(pair.treatment) for pair in pairs], dtype=np.float64)
-    places = known_in_both(baseline + passed_baseline, treatment + passed_treatment)
-    return _Totals(
-        places,
-        (baseline[places], treatment[places]),
-        (passed_baseline[places], passed_treatment[places]),
+def _to_bills(meter: Meter) -> _Bills:
+    baseline, treatment = _to_bill(meter.baseline), _to_bill(meter.treatment)
+    places = known_in_both(baseline.costs + baseline.rates, treatment.costs + treatment.rates)
+    return _Bills(places, baseline.at(places), treatment.at(places))
+
+
+def _to_bill(arm: Arm) -> _Bill:
+    amounts = arm.amounts(attrgetter("cost.usd"))
+    paid = ~np.isnan(amounts)
+    decided = arm.counts & np.array([trial.passed is not None for trial in arm.trials], dtype=bool)
+    passed = np.array(list(map(_solves, arm.trials)), dtype=np.float64)
+    return _Bill(
+        costs=arm.means(amounts, paid),
+        passes=arm.means(passed, paid),
+        rates=arm.means(passed, paid & decided),
     )
 
 
-def _passed(trial: Trial) -> float | None:
-    return None if trial.passed is None else float(trial.passed)
-
-
-def _pass_rate(trials: Sequence[Trial]) -> float | None:
-    outcomes = [passed for trial in trials if (passed := _passed(trial)) is not None]
-    return fsum(outcomes) / len(outcomes) if outcomes else None
+def _solves(trial: Trial) -> float:
+    """Count 1 for a trial that counts and passed, whatever became of the others."""
+    return float(trial.value is not None and trial.passed is True)
 
 
 def _ratio(
-    totals: _Totals, meter: Meter, options: CompareOptions
+    bills: _Bills, meter: Meter, options: CompareOptions
 ) -> tuple[Interval | None, str | None]:
-    first, second = totals.per_solved(_BASELINE), totals.per_solved(_TREATMENT)
+    baseline, treatment = bills.baseline, bills.treatment
+    first, second = baseline.per_solved, treatment.per_solved
     if first is None or second is None:
         arms = [
             name for name, value in (("baseline", first), ("treatment", second)) if value is None
@@ -101,30 +114,27 @@ def _ratio(
         return None, f"not defined: nothing solved in the {' and the '.join(arms)}"
     if not first:
         return None, "not defined: the baseline cost nothing"
-    found = Interval(estimate=second / first, n=len(totals.places))
-    if min(totals.solved(_BASELINE), totals.solved(_TREATMENT)) < _FEWEST_SOLVED:
+    found = Interval(estimate=second / first, n=len(bills.places))
+    if min(fsum(baseline.rates), fsum(treatment.rates)) < _FEWEST_SOLVED:
         found.note = "no interval: an arm solved fewer than 5 tasks"
         return found, None
     found.method = meter.method("ratio of the costs per solved task")
-    found.low, found.high = meter.subsets(totals.places).ratio_of_ratios(
-        totals.costs[_TREATMENT],
-        totals.rates[_TREATMENT],
-        totals.costs[_BASELINE],
-        totals.rates[_BASELINE],
-        options.alpha,
+    found.low, found.high = meter.subsets(bills.places).ratio_of_ratios(
+        treatment.costs, treatment.passes, baseline.costs, baseline.passes, options.alpha
     )
     return found, None
 
 
 def _per_extra(
-    pairs: Sequence[Pair], totals: _Totals, options: CompareOptions
+    pairs: Sequence[Pair], bills: _Bills, options: CompareOptions
 ) -> tuple[float | None, str | None]:
     """Divide the extra cost by the extra tasks solved, where more of them is shown."""
-    chosen = to_differences(pairs, options, _passed)
+    chosen = to_differences(pairs, options, _solves)
     solved = paired_interval(chosen.values, chosen.attempts, "binary", options, chosen.clusters)
-    if solved.low is None or solved.low <= 0:
+    more = fsum(bills.treatment.passes) - fsum(bills.baseline.passes)
+    if solved.low is None or solved.low <= 0 or more <= 0:
         return None, None
-    extra = totals.cost(_TREATMENT) - totals.cost(_BASELINE)
+    extra = fsum(bills.treatment.costs) - fsum(bills.baseline.costs)
     if extra <= 0:
         return None, "the treatment solves more at no higher cost"
-    return extra / (totals.solved(_TREATMENT) - totals.solved(_BASELINE)), None
+    return extra / more, None

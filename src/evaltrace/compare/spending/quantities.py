@@ -1,12 +1,13 @@
 """Quantities: what trials took of something, in both arms and as paired ratios.
 
-Two questions with two answers: `ratio` compares the bills, all trials included; `typical`
-compares what a typical task takes, by the trials that count.
+Means and ratios are over the trials that count, so that an attempt that crashed early makes no
+arm look cheap; what the other trials of the pairs took is kept apart, as lost. `ratio` compares
+the sums of the tasks' means, `typical` what a typical task takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import exp, fsum
 from typing import NamedTuple
@@ -15,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltrace.compare.effects.differences import to_clusters, usable_clusters
-from evaltrace.compare.effects.missing import is_missing
 from evaltrace.compare.options import CompareOptions
+from evaltrace.compare.reading.fields import LARGEST
 from evaltrace.compare.sides import Pair, Trial
 from evaltrace.compare.wording import counted
 from evaltrace.comparison import Amount, Interval, Quantity
@@ -40,16 +41,16 @@ Read = Callable[[Metrics], float | None]
 class Spent:
     """What the trials of one arm took: each one's amount, and the tasks' means.
 
-    `known` are the amounts of the trials that know it, `uncounted` of which have no value that
-    counts. `bill` has each task's mean over its known trials, `typical` over those that count;
-    not a number where there is none.
+    `known` are the amounts of the trials that count and know it, `lost` those of the trials
+    that know it and do not count; `trials` count, `uncounted` do not. `means` has each task's
+    mean over `known`; not a number where there is none.
     """
 
     known: Vector
+    lost: Vector
     trials: int
     uncounted: int
-    bill: Vector
-    typical: Vector
+    means: Vector
 
 
 class Asked(NamedTuple):
@@ -60,30 +61,35 @@ class Asked(NamedTuple):
     read: Read
 
 
-class _Arm:
+class Arm:
     """The trials of one arm, pair after pair."""
 
     def __init__(self, trials: Sequence[Sequence[Trial]]) -> None:
-        flat = [trial for row in trials for trial in row]
-        self._metrics = [trial.trace.metrics for trial in flat]
-        self._counts = np.array([not is_missing(trial) for trial in flat], dtype=bool)
+        self.trials = [trial for row in trials for trial in row]
+        self.counts = np.array([trial.value is not None for trial in self.trials], dtype=bool)
+        self._metrics = [trial.trace.metrics for trial in self.trials]
         self._task = np.repeat(np.arange(len(trials)), [len(row) for row in trials])
         self._tasks = len(trials)
 
+    def amounts(self, read: Read) -> Vector:
+        """Read a quantity off all trials; not a number where it is unknown."""
+        return to_amounts(map(read, self._metrics))
+
     def read(self, read: Read) -> Spent:
-        """Read a quantity off all trials; what is below 0 or no number is unknown."""
-        amounts = np.array(list(map(read, self._metrics)), dtype=np.float64)
-        known = (amounts >= 0) & (amounts < np.inf)
-        counting = known & self._counts
+        """Read a quantity off all trials, and tell those that count from the others."""
+        amounts = self.amounts(read)
+        known = ~np.isnan(amounts)
+        counting = known & self.counts
         return Spent(
-            known=amounts[known],
-            trials=len(amounts),
-            uncounted=int(known.sum() - counting.sum()),
-            bill=self._means(amounts, known),
-            typical=self._means(amounts, counting),
+            known=amounts[counting],
+            lost=amounts[known & ~self.counts],
+            trials=(trials := int(self.counts.sum())),
+            uncounted=len(amounts) - trials,
+            means=self.means(amounts, counting),
         )
 
-    def _means(self, amounts: Vector, chosen: NDArray[np.bool_]) -> Vector:
+    def means(self, amounts: Vector, chosen: NDArray[np.bool_]) -> Vector:
+        """Average the chosen trials of each task; not a number where there is none."""
         tasks = self._task[chosen]
         sums = np.bincount(tasks, weights=amounts[chosen], minlength=self._tasks)
         numbers = np.bincount(tasks, minlength=self._tasks)
@@ -92,42 +98,54 @@ class _Arm:
         return means
 
 
+def to_amounts(values: Iterable[float | None]) -> Vector:
+    """Turn amounts into a vector; what is unknown (see `to_amount`) is not a number."""
+    given = list(values)
+    try:
+        amounts = np.array(given, dtype=np.float64)
+    except OverflowError:
+        amounts = np.array([to_amount(value) for value in given], dtype=np.float64)
+    amounts[~((amounts >= 0) & (amounts <= LARGEST))] = np.nan
+    return amounts
+
+
+def to_amount(value: float | None) -> float | None:
+    """Give the amount of a quantity; None for what is unknown, below 0 or beyond any sense."""
+    return value if value is not None and 0 <= value <= LARGEST else None
+
+
 class Meter:
     """Measures quantities over the same pairs; random subsets are drawn once for all."""
 
     def __init__(self, pairs: Sequence[Pair], options: CompareOptions) -> None:
         self._options = options
-        self._baseline = _Arm([pair.baseline for pair in pairs])
-        self._treatment = _Arm([pair.treatment for pair in pairs])
+        self.baseline = Arm([pair.baseline for pair in pairs])
+        self.treatment = Arm([pair.treatment for pair in pairs])
         self._solved = np.array([is_solved(pair) for pair in pairs], dtype=bool)
         self._clusters, self._notes = usable_clusters(to_clusters(pairs, options))
         self._subsets: dict[bytes, Subsets] = {}
 
-    def read(self, read: Read) -> tuple[Spent, Spent]:
-        """Read a quantity in both arms."""
-        return self._baseline.read(read), self._treatment.read(read)
-
     def measure(self, asked: Sequence[Asked]) -> Iterator[Quantity]:
         """Measure quantities: amounts always, ratios where enough pairs know them."""
-        spent = [self.read(row.read) for row in asked]
-        billed = [known_in_both(baseline.bill, treatment.bill) for baseline, treatment in spent]
-        bounds = self._bound_ratios(spent, billed)
+        spent = [(self.baseline.read(row.read), self.treatment.read(row.read)) for row in asked]
+        known = [known_in_both(baseline.means, treatment.means) for baseline, treatment in spent]
+        bounds = self._bound_ratios(spent, known)
         for number, (row, arms) in enumerate(zip(asked, spent, strict=True)):
-            yield self._quantity(row.name, row.unit, *arms, billed[number], bounds.get(number))
+            yield self._quantity(row.name, row.unit, *arms, known[number], bounds.get(number))
 
     def _bound_ratios(
-        self, spent: Sequence[tuple[Spent, Spent]], billed: Sequence[Places]
+        self, spent: Sequence[tuple[Spent, Spent]], known: Sequence[Places]
     ) -> dict[int, Bounds]:
-        """Bound the ratios of bills by their number, those known to the same pairs together."""
+        """Bound the ratios of sums by their number, those known to the same pairs together."""
         alike: dict[bytes, list[int]] = {}
-        for number, places in enumerate(billed):
+        for number, places in enumerate(known):
             if is_enough(len(places), len(self._solved)):
                 alike.setdefault(places.tobytes(), []).append(number)
         found: dict[int, Bounds] = {}
         for numbers in alike.values():
-            places = billed[numbers[0]]
-            bills = [(spent[n][1].bill[places], spent[n][0].bill[places]) for n in numbers]
-            bounds = self.subsets(places).ratios(bills, self._options.alpha)
+            places = known[numbers[0]]
+            sums = [(spent[n][1].means[places], spent[n][0].means[places]) for n in numbers]
+            bounds = self.subsets(places).ratios(sums, self._options.alpha)
             found |= zip(numbers, bounds, strict=True)
         return found
 
@@ -137,21 +155,21 @@ class Meter:
         unit: str,
         baseline: Spent,
         treatment: Spent,
-        billed: Places,
+        places: Places,
         bounds: Bounds | None,
     ) -> Quantity:
-        pairs, compared = len(self._solved), bounds is not None
+        pairs = len(self._solved)
         return Quantity(
             name=name,
             unit=unit,
             baseline=_amount(baseline),
             treatment=_amount(treatment),
-            ratio=self._ratio(baseline, treatment, billed, bounds) if bounds else None,
-            typical=self._typical(baseline, treatment) if compared else None,
-            solved_by_both=self._solved_by_both(baseline, treatment) if compared else None,
-            known_pairs=len(billed),
+            ratio=bounds and self._ratio(baseline, treatment, places, bounds),
+            typical=bounds and self._typical(baseline, treatment, places),
+            solved_by_both=bounds and self._solved_by_both(baseline, treatment, places),
+            known_pairs=len(places),
             pairs=pairs,
-            note=describe_known(name, len(billed), pairs),
+            note=describe_known(name, len(places), pairs),
         )
 
     def subsets(self, places: Places) -> Subsets:
@@ -168,14 +186,11 @@ class Meter:
         return f"{statistic}, random subsets of {'groups' if self._clusters else 'tasks'}"
 
     def _ratio(self, baseline: Spent, treatment: Spent, places: Places, bounds: Bounds) -> Interval:
-        first, second = baseline.bill[places], treatment.bill[places]
+        first, second = baseline.means[places], treatment.means[places]
         if not fsum(first) > 0:
             return Interval(n=len(places), note="the baseline spent nothing")
         low, high = bounds
-        uncounted = baseline.uncounted + treatment.uncounted
         notes = list(self._notes)
-        if uncounted:
-            notes.append(f"includes {counted(uncounted, 'trial')} without a value that counts")
         if low is None or high is None:
             notes.append("the data do not bound the ratio")
         return Interval(
@@ -183,18 +198,13 @@ class Meter:
             low=low,
             high=high,
             n=len(places),
-            method=self.method("ratio of totals"),
+            method=self.method("ratio of the sums of task means"),
             note="; ".join(notes) or None,
         )
 
-    def _typical(
-        self, baseline: Spent, treatment: Spent, among: NDArray[np.bool_] | None = None
-    ) -> Interval:
-        known = known_in_both(baseline.typical, treatment.typical)
-        if among is not None:
-            known = known[among[known]]
-        places = known[(baseline.typical[known] > 0) & (treatment.typical[known] > 0)]
-        found = self._geometric(baseline.typical[places], treatment.typical[places], places)
+    def _typical(self, baseline: Spent, treatment: Spent, known: Places) -> Interval:
+        places = known[(baseline.means[known] > 0) & (treatment.means[known] > 0)]
+        found = self._geometric(baseline.means[places], treatment.means[places], places)
         zeros = len(known) - len(places)
         method = "geometric mean of the tasks' ratios"
         by_t = f"{method}, paired t on logarithms"
@@ -221,12 +231,11 @@ class Meter:
             None,
         )
 
-    def _solved_by_both(self, baseline: Spent, treatment: Spent) -> Interval:
-        known = known_in_both(baseline.typical, treatment.typical)
-        solved = int(self._solved[known].sum())
-        if solved < _FEWEST_SOLVED:
-            return Interval(n=solved, note="fewer than 3 tasks solved by both arms")
-        return self._typical(baseline, treatment, self._solved)
+    def _solved_by_both(self, baseline: Spent, treatment: Spent, known: Places) -> Interval:
+        solved = known[self._solved[known]]
+        if len(solved) < _FEWEST_SOLVED:
+            return Interval(n=len(solved), note="fewer than 3 tasks solved by both arms")
+        return self._typical(baseline, treatment, solved)
 
 
 def known_in_both(baseline: Vector, treatment: Vector) -> Places:
@@ -262,4 +271,5 @@ def _amount(spent: Spent) -> Amount:
         p90=float(np.quantile(spent.known, 0.9)) if known else None,
         known=known,
         trials=spent.trials,
+        lost=None if spent.uncounted and not len(spent.lost) else fsum(spent.lost),
     )
