@@ -118,7 +118,7 @@ def test_a_model_has_no_use_to_check() -> None:
 @pytest.mark.parametrize(
     ("calls", "said"),
     [
-        ([1, 1, 0, None], "Used in 2 of 3 trials that ran (67%)."),
+        ([1, 1, 0, None], "Used in 2 of 3 trials that ran (67 %)."),
         ([1, 0, 0, 0, 0, 0], "Hardly used: the result says little about the tool."),
         ([None], "Nothing tells whether the tool was called."),
     ],
@@ -193,7 +193,8 @@ def test_a_tool_that_every_attempt_used_has_the_effect_as_run() -> None:
 def test_a_tool_hardly_used_has_no_complier_effect() -> None:
     found = _known(_tasks((0, 1, 1), *[(0, 0, 0)] * 5).complier)
     assert (found.estimate, found.low, found.high) == (None, None, None)
-    assert "hardly differ in their use of the tool (17% of attempts, 20% needed)" in str(found.note)
+    said = "hardly differ in their use of the tool (17 % of attempts, 20 % needed)"
+    assert said in str(found.note)
 
 
 def test_tasks_that_differ_without_the_tool_forbid_a_complier_effect() -> None:
@@ -303,7 +304,7 @@ def test_the_laboratory_is_counted_as_it_was_made() -> None:
     assert found.baseline.contaminated_trials == ["inventory-flag-parsing__yS3uFJU"]
     assert found.use_rate == 37 / 46
     assert found.statement == (
-        "Used in 37 of 46 trials that ran (80%). Not connected in 3. 1 baseline trial had it too."
+        "Used in 37 of 46 trials that ran (80 %). Not connected in 3. 1 baseline trial had it too."
     )
     expected = lab_truth()["paired"]["by_task_mean"]["mean_difference"]
     assert _known(found.as_run).estimate == pytest.approx(expected, abs=1e-12)
@@ -353,7 +354,7 @@ def test_a_command_line_program_has_a_row_of_its_own() -> None:
     baseline, treatment, pairing = with_symnav("codex")
     treated = find_treatment(baseline, treatment, "tool:symnav")
     found = judge_compliance(baseline, treatment, pairing, treated, CompareOptions(), metric())
-    assert found.statement == "Used in 6 of 6 trials that ran (100%)."
+    assert found.statement == "Used in 6 of 6 trials that ran (100 %)."
     first = to_tool_rows(baseline, treatment, treated)[0]
     assert (first.tool, first.treated) == ("commands that match symnav", True)
     assert (first.baseline.calls, first.treatment.calls, first.treatment.trials) == (0, 40, 6)

@@ -215,7 +215,7 @@ def test_groups_that_move_as_one_widen_the_interval() -> None:
 
 def test_one_big_group_is_pointed_out() -> None:
     small = {name: [0.0] for name in "bcdefg"}
-    assert "one group holds 40% of the tasks" in (
+    assert "one group holds 40 % of the tasks" in (
         _clustered({"a": [1, 1, 1, 1], **small}).difference.note or ""
     )
     assert _clustered({"a": [1, 1], **small}).difference.note is None

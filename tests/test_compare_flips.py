@@ -163,7 +163,7 @@ def test_the_smallest_step_that_luck_does_not_explain_is_named() -> None:
     assert found.chance.expected == pytest.approx(6 * 2 / 252)
     assert found.chance.false_share == pytest.approx(6 * 2 / 252 / 5)
     assert found.statement.endswith(
-        "5 tasks moved by 100 points; chance alone would give 0.0, so about 1% of these are noise."
+        "5 tasks moved by 100 points; chance alone would give 0.0, so about 1 % of these are noise."
     )
 
 
@@ -198,7 +198,7 @@ def test_steps_that_luck_explains_end_at_the_one_that_makes_a_flip() -> None:
     assert found.chance.expected == pytest.approx(1.6)
     assert found.statement == (
         "4 gained, 0 lost, 0 unstable, 0 unchanged. 4 tasks moved by 67 points or more; chance "
-        "alone would give 1.6, so about 40% of these are noise."
+        "alone would give 1.6, so about 40 % of these are noise."
     )
 
 

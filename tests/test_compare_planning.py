@@ -46,7 +46,7 @@ def test_single_attempts_leave_the_split_assumed() -> None:
     assert noise.difference == pytest.approx(0.4)
     assert noise.baseline_attempts == noise.treatment_attempts == pytest.approx(0.4 * 0.85 / 2)
     assert noise.between_tasks == pytest.approx(0.4 * 0.15)
-    assert "85%" in (noise.assumed or "")
+    assert "85 %" in (noise.assumed or "")
 
 
 def test_the_headline_and_the_plan_name_the_same_smallest_difference() -> None:

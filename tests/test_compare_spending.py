@@ -315,7 +315,7 @@ def test_origins_are_means_of_the_trials_in_pairs() -> None:
     assert _part(pairs, "turns") == (None, 4, None)
     assert find_cost_origins(pairs).statement == (
         "Biggest changes in the treatment: +3.2k cache read tokens a trial, "
-        "results of archive +4.1k characters, reasoning +10%."
+        "results of archive +4.1k characters, reasoning +10 %."
     )
 
 

@@ -52,3 +52,8 @@ def plain(number: float | None, absent: str = "none") -> str:
 def counted(number: int, word: str) -> str:
     """Write a count and its word in the right number: 1 call, 2 calls."""
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def percent(share: float) -> str:
+    """Write a share as a whole percentage: 80 %."""
+    return f"{100 * share:.0f} %"

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from evaltrace.cli.comparing import (
-    NARROWEST,
     Arm,
     arms_argument,
+    printing_options,
     reading_options,
     tell_problems,
     to_options,
@@ -22,21 +22,7 @@ from evaltrace.cli.comparing import (
 @arms_argument("BASELINE TREATMENT")
 @reading_options
 @treatment_option
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="json gives the list of what was found.",
-)
-@click.option(
-    "--width",
-    type=click.IntRange(min=NARROWEST),
-    show_default="those of the terminal, 80 when piped",
-    help="Columns of the table.",
-)
-@click.option("-q", "--quiet", is_flag=True, help="Nothing on standard error but errors.")
+@printing_options
 def audit(arms: list[Arm], form: str, width: int | None, quiet: bool, **chosen: Any) -> None:
     """Say in what BASELINE and TREATMENT differ besides what is meant to differ.
 

@@ -130,6 +130,33 @@ _READING = (
         callback=_to_patterns,
         help="Count the shell calls whose command matches as a tool. May be repeated.",
     ),
+    click.option(
+        "--task-dir",
+        "task_dirs",
+        multiple=True,
+        type=click.Path(exists=True, file_okay=False),
+        metavar="DIR",
+        help="A folder of tasks, for categories of tasks that no longer lie where a job recorded "
+        "them. May be repeated.",
+    ),
+)
+
+_PRINTING = (
+    click.option(
+        "--format",
+        "form",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="json gives all that is known as data.",
+    ),
+    click.option(
+        "--width",
+        type=click.IntRange(min=NARROWEST),
+        show_default="those of the terminal, 80 when piped",
+        help="Columns of the table.",
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Nothing on standard error but errors."),
 )
 
 _TREATMENT = (
@@ -178,6 +205,11 @@ def treatment_option(command: F) -> F:
 def statistics_options(command: F) -> F:
     """Add the options of intervals and simulations."""
     return _with(command, _STATISTICS)
+
+
+def printing_options(command: F) -> F:
+    """Add the options that say how a part of the report is printed."""
+    return _with(command, _PRINTING)
 
 
 def _with(command: F, options: Sequence[Callable[[F], F]]) -> F:

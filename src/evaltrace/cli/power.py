@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from evaltrace.cli.comparing import (
-    NARROWEST,
     Arm,
     arms_argument,
+    printing_options,
     reading_options,
     statistics_options,
+    tell_problems,
     to_options,
     width_of_terminal,
 )
@@ -21,21 +22,8 @@ from evaltrace.cli.comparing import (
 @arms_argument("BASELINE [TREATMENT]")
 @reading_options
 @statistics_options
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="json gives the numbers.",
-)
-@click.option(
-    "--width",
-    type=click.IntRange(min=NARROWEST),
-    show_default="those of the terminal, 80 when piped",
-    help="Columns of the table.",
-)
-def power(arms: list[Arm], form: str, width: int | None, **chosen: Any) -> None:
+@printing_options
+def power(arms: list[Arm], form: str, width: int | None, quiet: bool, **chosen: Any) -> None:
     """Say what BASELINE alone, or with TREATMENT, can show: before and after running it.
 
     Each is a job directory, a folder of jobs, or a file of traces (- is standard input).
@@ -54,8 +42,10 @@ def power(arms: list[Arm], form: str, width: int | None, **chosen: Any) -> None:
 
     if len(arms) > 2:
         raise click.UsageError("Name BASELINE, or BASELINE and TREATMENT.")
-    found, metric = plan_paths(arms, to_options(**chosen))
+    found, metric, problems = plan_paths(arms, to_options(**chosen))
     if form == "json":
         click.echo(render_json(found), nl=False)
     else:
         click.echo(render_power(found, width or width_of_terminal(), metric=metric), nl=False)
+    if not quiet:
+        tell_problems(problems)

@@ -21,7 +21,7 @@ from evaltrace.compare.pairing import name_tasks, pair_tasks
 from evaltrace.compare.planning.power import plan_power, plan_power_from
 from evaltrace.compare.reading.metric import find_metric, to_metric
 from evaltrace.compare.reading.paths import Reading, read_path, to_reading
-from evaltrace.compare.reading.splitting import to_sides
+from evaltrace.compare.reading.splitting import is_one_arm, to_side, to_sides
 from evaltrace.compare.sides import Pairing, Side
 from evaltrace.compare.spending.measurement import measure_spending
 from evaltrace.compare.spending.origins import find_cost_origins
@@ -93,20 +93,26 @@ def audit_paths(
     return to_arms(baseline, treatment), items, gather_problems(problems, [baseline, treatment])
 
 
-def plan_paths(arms: Named, options: CompareOptions | None = None) -> tuple[Power, Metric]:
+def plan_paths(
+    arms: Named, options: CompareOptions | None = None
+) -> tuple[Power, Metric, list[Problem]]:
     """Say what a design like this one can show: of one arm, or of two; raises as compare_paths."""
     options = options or CompareOptions()
     problems: list[Problem] = []
-    if len(arms) == 1 and options.arm_by is None:
-        [(label, path)] = arms
-        reading = read_path(Path(path), find_metric(options.metric), options)
-        [side] = to_sides([(label, reading), (None, reading)], None, problems)[:1]
-        name_tasks([side], options)
-        metric = to_metric(find_metric(options.metric), [side], options.pass_threshold)
-        return plan_power_from(side, metric, options), metric
-    baseline, treatment = _two(_read_sides(arms, options, problems))
-    metric = to_metric(find_metric(options.metric), [baseline, treatment], options.pass_threshold)
-    return plan_power(pair_tasks(baseline, treatment, options), metric, options), metric
+    readings = _read(arms, options)
+    label, reading = readings[0]
+    if len(readings) == 1 and options.arm_by is None and is_one_arm(reading):
+        sides = [to_side(label, reading, problems)]
+        problems += reading.problems
+        problems += name_tasks(sides, options)
+    else:
+        sides = list(_two(_to_arms(readings, options, problems)))
+    metric = to_metric(find_metric(options.metric), sides, options.pass_threshold)
+    if len(sides) == 1:
+        found = plan_power_from(sides[0], metric, options)
+    else:
+        found = plan_power(pair_tasks(sides[0], sides[1], options), metric, options)
+    return found, metric, gather_problems(problems, sides)
 
 
 def _two(sides: list[Side]) -> tuple[Side, Side]:
@@ -118,9 +124,12 @@ def _two(sides: list[Side]) -> tuple[Side, Side]:
 
 
 def _read_sides(arms: Named, options: CompareOptions, problems: list[Problem]) -> list[Side]:
+    return _to_arms(_read(arms, options), options, problems)
+
+
+def _read(arms: Named, options: CompareOptions) -> list[tuple[str | None, Reading]]:
     metric = find_metric(options.metric)
-    readings = [(label, read_path(Path(path), metric, options)) for label, path in arms]
-    return _to_arms(readings, options, problems)
+    return [(label, read_path(Path(path), metric, options)) for label, path in arms]
 
 
 def _to_arms(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from evaltrace.compare.treatment.compliance import HARDLY_USED
 from evaltrace.compare.wording import amount, counted, signed
 from evaltrace.comparison import (
     AuditItem,
@@ -23,7 +24,6 @@ from evaltrace.comparison import (
 _FEW = "few_pairs"
 _BROKEN = ("zero_in_one_arm", "same_failure_everywhere")
 _FEW_PAIRS = 10
-_HARDLY_USED = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ def _doubts_of_data(found: Evidence) -> Iterator[str]:
 
 
 def _doubts_of_use(compliance: Compliance) -> Iterator[str]:
-    if compliance.use_rate is not None and compliance.use_rate < _HARDLY_USED:
+    if compliance.use_rate is not None and compliance.use_rate < HARDLY_USED:
         yield "The tool was hardly used: the result says little about it."
     if compliance.baseline is not None and compliance.baseline.contaminated:
         trials = counted(compliance.baseline.contaminated, "trial")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from evaltrace.figures import difference as signed
 from evaltrace.figures import size as amount
-from evaltrace.quantities import counted
+from evaltrace.quantities import counted, percent
 
-__all__ = ["amount", "compact", "counted", "signed"]
+__all__ = ["amount", "compact", "counted", "percent", "signed"]
 
 
 def compact(number: float) -> str:

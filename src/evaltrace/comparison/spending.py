@@ -79,7 +79,7 @@ class Origin(msgspec.Struct, kw_only=True):
     """A part of a trial's text or tokens, per counting trial in pairs, that tells its cost."""
 
     name: str
-    unit: Literal["tokens", "characters", "calls"]
+    unit: Literal["tokens", "characters", "calls", "turns"]
     baseline: float | None
     treatment: float | None
     difference: float | None

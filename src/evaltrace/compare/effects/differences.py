@@ -9,6 +9,7 @@ from math import fsum
 
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.sides import Pair, Trial, without_rounding
+from evaltrace.compare.wording import percent
 from evaltrace.stats.subsets import FEWEST_CLUSTERS
 
 Clusters = list[str | None]
@@ -103,4 +104,5 @@ def usable_clusters(clusters: Clusters | None) -> tuple[Clusters | None, list[st
     share = max(sizes.values()) / len(clusters)
     if share <= _DOMINANT:
         return clusters, []
-    return clusters, [f"one group holds {share:.0%} of the tasks: the interval may be too narrow"]
+    held = f"one group holds {percent(share)} of the tasks"
+    return clusters, [f"{held}: the interval may be too narrow"]

@@ -19,7 +19,7 @@ from evaltrace.compare.evidence.dossiers import (
 )
 from evaltrace.compare.sides import Pair, Pairing, Trial
 from evaltrace.compare.treatment.treated import Treated
-from evaltrace.compare.wording import counted
+from evaltrace.compare.wording import counted, percent
 from evaltrace.comparison import ChanceFlips, Flip, Flips, TaskRow
 from evaltrace.stats.flips import chance_flips, chance_of_difference, likelihood_higher
 
@@ -96,7 +96,7 @@ def find_flips(pairing: Pairing, treated: Treated) -> Flips:
         unstable=moved["unstable"],
         unchanged=unchanged,
         chance=chance,
-        statement=_statement(moved, unchanged, chance),
+        statement=_statement(moved, unchanged, chance, outcomes),
     )
 
 
@@ -168,7 +168,10 @@ def _smallest_flip(counts: Counts) -> Fraction:
 
 
 def _statement(
-    moved: dict[Movement, list[Flip]], unchanged: int, chance: ChanceFlips | None
+    moved: dict[Movement, list[Flip]],
+    unchanged: int,
+    chance: ChanceFlips | None,
+    outcomes: Sequence[_Outcome],
 ) -> str:
     text = ", ".join(f"{len(flips)} {name}" for name, flips in moved.items())
     text += f", {unchanged} unchanged."
@@ -177,13 +180,15 @@ def _statement(
     if chance is None:
         return f"{text} With one attempt nothing can be said about a single task: repeat these."
     by = f"{chance.step * 100:.0f} points{' or more' * (chance.step < 1)}"
-    text += f" {counted(chance.observed, 'task')} moved by {by}; chance alone would give"
+    repeated = sum(outcome.is_repeated for outcome in outcomes)
+    of = "" if repeated == len(outcomes) else f"Of {counted(repeated, 'repeated task')}, "
+    text += f" {of}{counted(chance.observed, 'task')} moved by {by}; chance alone would give"
     text += f" {chance.expected:.1f}"
     if chance.false_share is None:
         return f"{text}."
     if chance.false_share >= 1:
         return f"{text}: no more than luck explains."
-    return f"{text}, so about {chance.false_share:.0%} of these are noise."
+    return f"{text}, so about {percent(chance.false_share)} of these are noise."
 
 
 def to_task_rows(pairing: Pairing, treated: Treated) -> list[TaskRow]:

@@ -19,7 +19,7 @@ from evaltrace.compare.planning.needs import (
     find_needs,
 )
 from evaltrace.compare.sides import Pairing, Side, Trial
-from evaltrace.compare.wording import amount, counted
+from evaltrace.compare.wording import amount, counted, percent
 from evaltrace.comparison import Metric, Need, Noise, Power
 from evaltrace.stats.planning import (
     ATTEMPTS_SHARE,
@@ -152,8 +152,8 @@ def _assumption(seen: Parts) -> str | None:
     if known:
         return "an arm has no repeated attempts: it is taken to be as noisy as the other"
     return (
-        f"no task was repeated: {ATTEMPTS_SHARE:.0%} of the variance of single attempts is put "
-        "down to the attempts, as is usual"
+        f"no task was repeated: {percent(ATTEMPTS_SHARE)} of the variance of single attempts is "
+        "put down to the attempts, as is usual"
     )
 
 
@@ -197,7 +197,7 @@ def _statement(design: Design, needs: Sequence[Need], metric: Metric, power: flo
         if design.visible is None
         else f"a difference of {amount(design.visible, metric)} or more would be"
     )
-    told = f"With {present}, {shown} shown in {power:.0%} of comparisons."
+    told = f"With {present}, {shown} shown in {percent(power)} of comparisons."
     if tasks < FEWEST_PLANNED:
         told += " They are too few to say how many would do."
     assumed = [] if design.assumed is None else [f"Assumed: {design.assumed}."]

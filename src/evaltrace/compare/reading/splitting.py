@@ -48,6 +48,16 @@ def to_sides(
     return sides
 
 
+def is_one_arm(reading: Reading) -> bool:
+    """Tell whether all trials of a reading are labelled, or else configured, alike."""
+    return len(_by_what_differs(reading.trials)) == 1
+
+
+def to_side(label: str | None, reading: Reading, problems: list[Problem]) -> Side:
+    """Make one arm of all that was read."""
+    return _side(label or _label_of(reading), reading, reading.trials, problems)
+
+
 def _labels_of(readings: Sequence[tuple[str | None, Reading]]) -> list[str]:
     """Name each arm as it was named, by its own label or job, else by its path."""
     for name in (_label_of, _name_of):

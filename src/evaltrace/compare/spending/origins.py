@@ -24,7 +24,7 @@ _OWN_TEXTS = ("reasoning", "answers")
 _METRICS = "trace.metrics"
 _TOKENS = ("input", "output", "cache_creation", "cache_read")
 
-Unit = Literal["tokens", "characters", "calls"]
+Unit = Literal["tokens", "characters", "calls", "turns"]
 Read = Callable[[Trial], float | None]
 
 
@@ -44,7 +44,7 @@ def find_cost_origins(pairing: Pairing) -> CostOrigins:
         *((name, "characters", partial(_text, (name,))) for name in _OWN_TEXTS),
         *_results(_lengths((*baseline, *treatment))),
         ("tool calls", "calls", attrgetter(f"{_METRICS}.tool_calls")),
-        ("turns", "calls", attrgetter(f"{_METRICS}.turns")),
+        ("turns", "turns", attrgetter(f"{_METRICS}.turns")),
     ]
     parts = [_compare(name, unit, baseline, treatment, read) for name, unit, read in rows]
     return CostOrigins(parts=parts, statement=_statement(parts))
@@ -109,7 +109,7 @@ def _statement(parts: Sequence[Origin]) -> str:
     if results is not None:
         told.append(f"{results.name} {_change(results)} characters")
     told += [
-        f"{part.name} {change:+.0%}"
+        f"{part.name} {100 * change:+.0f} %"
         for part in texts
         if part.name in _OWN_TEXTS and abs(change := _relative(part)) >= _WORTH_SAYING
     ]

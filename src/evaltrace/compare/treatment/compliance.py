@@ -19,7 +19,7 @@ from evaltrace.compare.effects.effect import paired_interval
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.sides import Pair, Pairing, Side, Trial
 from evaltrace.compare.treatment.treated import Found, Treated
-from evaltrace.compare.wording import counted
+from evaltrace.compare.wording import counted, percent
 from evaltrace.comparison import Compliance, Interval, Metric, ToolUse
 from evaltrace.stats.intervals import Bounds
 from evaltrace.stats.subsets import subset_ratio
@@ -191,7 +191,7 @@ def _undefined(rate: float, unused: Interval | None, *, known: bool) -> str | No
     if rate < HARDLY_USED:
         return (
             "not defined: the arms hardly differ in their use of the tool "
-            f"({rate:.0%} of attempts, {HARDLY_USED:.0%} needed)"
+            f"({percent(rate)} of attempts, {percent(HARDLY_USED)} needed)"
         )
     if unused is None or unused.low is None or unused.high is None:
         return None
@@ -251,7 +251,9 @@ def _statement(before: ToolUse, after: ToolUse) -> str:
         told = "Nothing tells whether the tool was called."
     else:
         rate = after.used / after.ran
-        told = f"Used in {after.used:,} of {counted(after.ran, 'trial')} that ran ({rate:.0%})."
+        told = (
+            f"Used in {after.used:,} of {counted(after.ran, 'trial')} that ran ({percent(rate)})."
+        )
         if rate < HARDLY_USED:
             told += " Hardly used: the result says little about the tool."
     if after.not_connected:
