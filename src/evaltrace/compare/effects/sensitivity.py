@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
+from msgspec import structs
+
 from evaltrace.compare.effects.differences import Count, to_differences
 from evaltrace.compare.effects.effect import finding_of, paired_interval
 from evaltrace.compare.effects.missing import count_missing, valid_value
@@ -27,8 +29,11 @@ def judge_sensitivity(pairing: Pairing, metric: Metric, options: CompareOptions)
     primary: Name = "valid_only"
     if options.on_missing == "as-fail" and _can_fail(metric):
         primary = "missing_as_fail"
-    analyses = [_analyse(way, pairing.tasks, metric, options, primary) for way in _WAYS]
     missing = count_missing(pairing, options)
+    if missing.baseline == missing.treatment == 0:
+        analyses = _all_the_same(pairing.tasks, metric, options, primary)
+    else:
+        analyses = [_analyse(way, pairing.tasks, metric, options, primary) for way in _WAYS]
     chosen = next(row for row in analyses if row.primary)
     survives = _survives(chosen, analyses, missing)
     tipping = _tipping_point(chosen, pairing.tasks, metric, options)
@@ -125,6 +130,20 @@ def _analyse(
         difference=difference,
         finding=finding_of(difference, options.alpha, metric.better),
     )
+
+
+def _all_the_same(
+    tasks: Sequence[Pair], metric: Metric, options: CompareOptions, primary: Name
+) -> list[Analysis]:
+    """Give one analysis under every name that applies: with nothing missing they are equal."""
+    first = _analyse(_WAYS[0], tasks, metric, options, primary)
+    return [
+        structs.replace(
+            first, name=way.name, meaning=way.meaning, primary=way.name == primary,
+            difference=structs.replace(first.difference),
+        ) if way.applies(metric) else _analyse(way, tasks, metric, options, primary)
+        for way in _WAYS
+    ]  # fmt: skip
 
 
 def _kind_of(

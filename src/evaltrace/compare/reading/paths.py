@@ -13,7 +13,7 @@ import msgspec
 from evaltrace.compare.collector import collector_paused
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.reading.metric import MetricField
-from evaltrace.compare.reading.reduction import Configs, to_trial
+from evaltrace.compare.reading.reduction import Configs, copied, to_trial
 from evaltrace.compare.sides import Trial
 from evaltrace.errors import NothingFound, Problem
 from evaltrace.files import STANDARD_INPUT, Frame, read_items
@@ -117,7 +117,7 @@ def to_reading(
     trials = []
     for trace in traces:
         running.update(_encoded(trace))
-        trials.append(to_trial(trace, metric, options, patterns))
+        trials.append(to_trial(copied(trace), metric, options, patterns))
     return Reading(name, "file", trials, f"sha256:{running.hexdigest()}")
 
 

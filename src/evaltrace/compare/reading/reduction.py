@@ -46,15 +46,16 @@ def to_trial(
 ) -> Trial:
     """Reduce a trace to what is counted; `patterns` are looked for in its shell commands.
 
-    Trials of the same configuration share one object of `configs`, which is added to.
+    The trace is changed and kept: give `copied(trace)` of one that others use. Trials of the
+    same configuration share one object of `configs`, which is added to.
     """
     recorded = metric.read(trace)
     state = _state(trace, recorded)
     value = recorded if state == "valid" else None
     if value is None and options.on_missing == "as-fail" and metric.says_passed:
         value = 0.0
-    return Trial(
-        trace=_without_texts(trace, patterns, {} if configs is None else configs),
+    trial = Trial(
+        trace=trace,
         task=trace.task.name,
         state=state,
         value=value,
@@ -65,6 +66,8 @@ def to_trial(
         cases=_cases(trace),
         texts=_texts(trace),
     )
+    _let_go(trace, patterns, {} if configs is None else configs)
+    return trial
 
 
 def _state(trace: Trace, recorded: float | None) -> State:
@@ -94,26 +97,31 @@ def _digest(text: str | None) -> str | None:
     return blake2b(text.strip().encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
-def _without_texts(trace: Trace, patterns: Sequence[str], configs: Configs) -> Trace:
+def copied(trace: Trace) -> Trace:
+    """Copy of a trace what to_trial changes of it."""
+    return structs.replace(
+        trace,
+        agent_response=trace.agent_response and structs.replace(trace.agent_response),
+        tools=structs.replace(trace.tools),
+        tests=trace.tests and structs.replace(trace.tests),
+    )
+
+
+def _let_go(trace: Trace, patterns: Sequence[str], configs: Configs) -> None:
+    """Take the long texts out of a trace, and count what is looked for in its commands."""
     tools = trace.tools
     missing = [name for name in patterns if name not in _patterns(tools.mentions)]
     if missing and trace.events is not None:
         found = count_mentions(_commands(trace.events), missing) or []
-        tools = structs.replace(tools, mentions=[*(tools.mentions or ()), *found])
-    response = trace.agent_response
-    return structs.replace(
-        trace,
-        agent_config=_shared(trace.agent_config, configs),
-        task_instruction=None,
-        agent_request=None,
-        agent_response=response and structs.replace(response, result=None),
-        test_output=None,
-        tools=tools,
-        events=None,
-        tests=trace.tests and structs.replace(trace.tests, cases=_NOTHING),
-        problems=trace.problems or _NOTHING,
-        truncated=trace.truncated or _NOTHING,
-    )
+        tools.mentions = [*(tools.mentions or ()), *found]
+    trace.agent_config = _shared(trace.agent_config, configs)
+    trace.task_instruction = trace.agent_request = trace.test_output = trace.events = None
+    if trace.agent_response is not None:
+        trace.agent_response.result = None
+    if trace.tests is not None:
+        trace.tests.cases = _NOTHING
+    trace.problems = trace.problems or _NOTHING
+    trace.truncated = trace.truncated or _NOTHING
 
 
 def _shared(config: AgentConfig, configs: Configs) -> AgentConfig:
