@@ -14,7 +14,7 @@ from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.sides import Pairing, Trial
 from evaltrace.compare.spending.measurement import measure_spending
 from evaltrace.compare.spending.origins import find_cost_origins
-from evaltrace.comparison import Amount, Interval, Quantity
+from evaltrace.comparison import Amount, CostOrigins, Interval, Quantity
 from evaltrace.trace import Tokens
 from sides import paired, swapped, trial
 
@@ -23,6 +23,10 @@ OPTIONS = CompareOptions()
 # Two sets of twelve amounts (R, statpsych::ci.ratio.mean.ps).
 MORE = [76.41, 66.91, 81.06, 74.78, 83.76, 89.31, 78.78, 87.06, 82.61, 76.74, 88.33, 86.18]
 LESS = [59.85, 60.64, 84.86, 68.16, 71.53, 86.18, 67.3, 65.46, 83.5, 66.76, 88.37, 65.02]
+
+
+def _origins(pairs: Pairing) -> CostOrigins:
+    return find_cost_origins(pairs, measure_spending(pairs, CompareOptions()))
 
 
 def _arm(costs: Sequence[float | None], passing: int | None = None) -> list[Trial]:
@@ -285,7 +289,7 @@ def test_an_extra_solved_task_has_a_price_where_more_are_shown() -> None:
 
 
 def _part(pairs: Pairing, name: str) -> tuple[float | None, float | None, float | None]:
-    [part] = [part for part in find_cost_origins(pairs).parts if part.name == name]
+    [part] = [part for part in _origins(pairs).parts if part.name == name]
     return part.baseline, part.treatment, part.difference
 
 
@@ -313,21 +317,21 @@ def test_origins_are_means_of_the_trials_in_pairs() -> None:
     assert _part(pairs, "results of archive") == (0, 4100, 4100)
     assert _part(pairs, "reasoning") == (200, 220, 20)
     assert _part(pairs, "turns") == (None, 4, None)
-    assert find_cost_origins(pairs).statement == (
+    assert _origins(pairs).statement == (
         "Biggest changes in the treatment: +3.2k cache read tokens a trial, "
         "results of archive +4.1k characters, reasoning +10 %."
     )
 
 
 def test_origins_without_events_or_tokens_are_unknown() -> None:
-    found = find_cost_origins(paired([trial()], [trial()]))
+    found = _origins(paired([trial()], [trial()]))
     assert all(part.difference is None for part in found.parts)
     assert found.statement == "Nothing is known of what the trials spent their tokens on."
 
 
 def test_a_server_with_a_hostile_name_is_cleaned() -> None:
     texts = {"results of \x1b[31m\n" + "x" * 500: 7}
-    names = [part.name for part in find_cost_origins(paired([trial()], [trial(texts=texts)])).parts]
+    names = [part.name for part in _origins(paired([trial()], [trial(texts=texts)])).parts]
     [name] = [name for name in names if name.startswith("results")]
     assert "\x1b" not in name
     assert len(name) <= 80
@@ -337,7 +341,7 @@ def test_of_many_servers_those_with_most_characters_stand_alone() -> None:
     own = {"results of built-in tools": 1, "reasoning": 3}
     many = {f"results of s{i:04}": i for i in range(1, 1001)}
     pairs = paired([trial(texts=own)], [trial(texts={**own, **many}), trial(texts=own)])
-    parts = find_cost_origins(pairs).parts
+    parts = _origins(pairs).parts
     assert len(parts) == 4 + 2 + 22 + 2
     names = [part.name for part in parts if part.name.startswith("results")]
     alone = [f"results of s{i:04}" for i in range(981, 1001)]

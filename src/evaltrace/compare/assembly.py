@@ -281,7 +281,7 @@ def _compare_two(
         turns=spending.turns,
         tool_calls=spending.tool_calls,
         per_solved=spending.per_solved,
-        cost_origins=find_cost_origins(pairing),
+        cost_origins=find_cost_origins(pairing, spending),
         tools=to_tool_rows(baseline, treatment, treated),
         groups=measure_groups(pairing, metric, options),
         pass_at_k=measure_pass_at_k(pairing, options),

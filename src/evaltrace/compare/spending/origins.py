@@ -5,30 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from math import fsum
-from operator import attrgetter
 from typing import Literal
 
 import numpy as np
 
 from evaltrace.compare.reading.reduction import BUILT_IN
 from evaltrace.compare.sides import Pairing, Trial
+from evaltrace.compare.spending.measurement import Spending
 from evaltrace.compare.spending.quantities import to_amounts
 from evaltrace.compare.wording import compact, counted
-from evaltrace.comparison import CostOrigins, Origin
+from evaltrace.comparison import CostOrigins, Origin, Quantity
 from evaltrace.untrusted import one_line
 
 _NAME_WIDTH = 80
 _MOST_SERVERS = 20
 _WORTH_SAYING = 0.005
 _OWN_TEXTS = ("reasoning", "answers")
-_METRICS = "trace.metrics"
-_TOKENS = ("input", "output", "cache_creation", "cache_read")
 
 Unit = Literal["tokens", "characters", "calls", "turns"]
 Read = Callable[[Trial], float | None]
 
 
-def find_cost_origins(pairing: Pairing) -> CostOrigins:
+def find_cost_origins(pairing: Pairing, spending: Spending) -> CostOrigins:
     """Average tokens by kind, characters by source, calls and turns over the trials that count.
 
     Of the paired tasks, each part over the trials that know it; characters are known where a
@@ -36,18 +34,18 @@ def find_cost_origins(pairing: Pairing) -> CostOrigins:
     """
     baseline = [trial for pair in pairing.pairs for trial in pair.valid_baseline]
     treatment = [trial for pair in pairing.pairs for trial in pair.valid_treatment]
-    rows: list[tuple[str, Unit, Read]] = [
-        *(
-            (f"{kind.replace('_', ' ')} tokens", "tokens", attrgetter(f"{_METRICS}.tokens.{kind}"))
-            for kind in _TOKENS
-        ),
-        *((name, "characters", partial(_text, (name,))) for name in _OWN_TEXTS),
-        *_results(_lengths((*baseline, *treatment))),
-        ("tool calls", "calls", attrgetter(f"{_METRICS}.tool_calls")),
-        ("turns", "turns", attrgetter(f"{_METRICS}.turns")),
-    ]
-    parts = [_compare(name, unit, baseline, treatment, read) for name, unit, read in rows]
+    tokens = spending.tokens
+    kinds = (tokens.input, tokens.output, tokens.cache_creation, tokens.cache_read)
+    parts = [_of_quantity(kind, "tokens") for kind in kinds]
+    texts: list[tuple[str, Read]] = [(name, partial(_text, (name,))) for name in _OWN_TEXTS]
+    texts += _results(_lengths((*baseline, *treatment)))
+    parts += [_compare(name, baseline, treatment, read) for name, read in texts]
+    parts += [_of_quantity(spending.tool_calls, "calls"), _of_quantity(spending.turns, "turns")]
     return CostOrigins(parts=parts, statement=_statement(parts))
+
+
+def _of_quantity(quantity: Quantity, unit: Unit) -> Origin:
+    return _origin(quantity.name, unit, quantity.baseline.mean, quantity.treatment.mean)
 
 
 def _lengths(trials: Iterable[Trial]) -> dict[str, int]:
@@ -59,15 +57,15 @@ def _lengths(trials: Iterable[Trial]) -> dict[str, int]:
     return {name: length for name, length in lengths.items() if name not in _OWN_TEXTS}
 
 
-def _results(lengths: dict[str, int]) -> Iterator[tuple[str, Unit, Read]]:
+def _results(lengths: dict[str, int]) -> Iterator[tuple[str, Read]]:
     """Give a row for each source of results, the rest of many servers in one."""
     servers = sorted(lengths.keys() - {BUILT_IN}, key=lambda name: (-lengths[name], name))
     alone, rest = servers[:_MOST_SERVERS], servers[_MOST_SERVERS:]
     for name in sorted([*alone, *(lengths.keys() & {BUILT_IN})]):
-        yield name, "characters", partial(_text, (name,))
+        yield name, partial(_text, (name,))
     if rest:
         name = f"results of {counted(len(rest), 'more server')}"
-        yield name, "characters", partial(_text, frozenset(rest))
+        yield name, partial(_text, frozenset(rest))
 
 
 def _text(names: Collection[str], trial: Trial) -> float | None:
@@ -80,15 +78,18 @@ def _text(names: Collection[str], trial: Trial) -> float | None:
 
 
 def _compare(
-    name: str, unit: Unit, baseline: Sequence[Trial], treatment: Sequence[Trial], read: Read
+    name: str, baseline: Sequence[Trial], treatment: Sequence[Trial], read: Read
 ) -> Origin:
-    first, second = _mean(baseline, read), _mean(treatment, read)
+    return _origin(name, "characters", _mean(baseline, read), _mean(treatment, read))
+
+
+def _origin(name: str, unit: Unit, baseline: float | None, treatment: float | None) -> Origin:
     return Origin(
         name=one_line(name, _NAME_WIDTH),
         unit=unit,
-        baseline=first,
-        treatment=second,
-        difference=None if first is None or second is None else second - first,
+        baseline=baseline,
+        treatment=treatment,
+        difference=None if baseline is None or treatment is None else treatment - baseline,
     )
 
 
