@@ -604,7 +604,16 @@ def quantity(
         )
     ]
     sides = [
-        c.Amount(total=72 * mean, mean=mean, p90=1.9 * mean, known=72, trials=72, lost=lost * mean)
+        c.Amount(
+            total=72 * mean,
+            mean=mean,
+            p90=1.9 * mean,
+            known=72,
+            trials=72,
+            lost=lost * mean,
+            lost_known=lost,
+            uncounted=lost + 1,
+        )
         for mean, lost in zip(amounts, (2, 0), strict=True)
     ]
     return c.Quantity(

@@ -60,7 +60,9 @@ def test_amounts_are_over_the_trials_that_count_and_what_the_others_took_is_lost
     )
     found = _cost(pairs)
     assert found.baseline == Amount(total=6, mean=2, p90=2.8, known=3, trials=4, lost=0)
-    assert found.treatment == Amount(total=7, mean=7, p90=7, known=1, trials=1, lost=5)
+    assert found.treatment == Amount(
+        total=7, mean=7, p90=7, known=1, trials=1, lost=5, lost_known=1, uncounted=2
+    )
 
 
 def test_what_lost_trials_took_may_be_unknown() -> None:

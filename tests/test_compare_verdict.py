@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from evaltrace.compare.effects.effect import finding_of
 from evaltrace.compare.options import CompareOptions
 from evaltrace.comparison import Comparison, Interval
 from evaltrace.errors import ArmsUnclear
+from evaltrace.schema import violations
 from traces import minimal_trace
 
 
@@ -212,3 +214,54 @@ def test_an_audit_and_a_plan_take_two_arms(four_arms: list[tuple[str | None, Any
     for job in (audit_paths, plan_paths):
         with pytest.raises(ArmsUnclear, match="4 arms, where two are wanted"):
             job(four_arms, CompareOptions(arm_by="arm"))
+
+
+# What is written fits its schema.
+
+
+def _noise(seed: int, tasks: int = 20, attempts: int = 3) -> list[tr.Trace]:
+    random = Random(seed)
+    return [
+        _trace(f"task-{i:02}", number, float(random.random() < 0.4))
+        for i in range(tasks)
+        for number in range(1, attempts + 1)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_arms_that_differ_by_luck_alone_fit_the_schema(seed: int) -> None:
+    compared = compare_traces(_noise(2 * seed), _noise(2 * seed + 1))
+    document = msgspec.to_builtins(compared)
+    assert list(violations(document, "comparison")) == []
+    chance = compared.flips.chance
+    assert chance is not None
+    assert chance.false_share is None or 0 <= chance.false_share <= 1
+
+
+def test_differences_that_cancel_out_are_a_difference_of_nothing() -> None:
+    thirds = [1 / 3, 2 / 3, 0.0, 1.0, 1 / 3, 2 / 3]
+    compared = _compared(thirds, [thirds[i] for i in (1, 0, 3, 2, 5, 4)])
+    assert compared.reward.difference.estimate == 0.0
+    assert compared.verdict.finding == "no_difference_shown"
+    assert "at 0.0 points" in compared.verdict.sentence
+
+
+def test_notes_say_what_was_done_with_groups_and_with_missing_values() -> None:
+    traces = [_arm([float((i + arm) % 3 > 0) for i in range(18)]) for arm in (0, 1)]
+    for index, trace in enumerate(trace for arm in traces for trace in arm):
+        trace.task.category = f"c{index % 6}"
+    compared = compare_traces(*traces, CompareOptions(cluster_by="category"))
+    notes = " ".join(compared.method.notes)
+    assert compared.method.clusters == 6
+    assert "the group is the unit" in notes
+    assert "the task is the unit" not in notes
+    cost = CompareOptions(metric="metrics.turns", on_missing="bounds")
+    notes = " ".join(compare_traces(*traces, cost).method.notes)
+    assert "--on-missing bounds says nothing of metrics.turns" in notes
+
+
+def test_a_baseline_alone_cannot_plan_for_groups(tmp_path: Any) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n".join(msgspec.json.encode(trace) for trace in _noise(1)))
+    with pytest.raises(ArmsUnclear, match="--cluster-by needs two arms"):
+        plan_paths([(None, path)], CompareOptions(cluster_by="category"))

@@ -102,6 +102,9 @@ def plan_paths(
     readings = _read(arms, options)
     label, reading = readings[0]
     if len(readings) == 1 and options.arm_by is None and is_one_arm(reading):
+        if options.cluster_by is not None:
+            hint = "Name a treatment too: how groups differ in the effect, one arm does not tell."
+            raise ArmsUnclear("--cluster-by needs two arms", hint=hint)
         sides = [to_side(label, reading, problems)]
         problems += reading.problems
         problems += name_tasks(sides, options)

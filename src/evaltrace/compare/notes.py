@@ -6,6 +6,7 @@ import platform
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from evaltrace.compare.effects.differences import count_clusters, to_clusters, usable_clusters
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.sides import Pairing, Side
 from evaltrace.compare.treatment.treated import Treated
@@ -37,7 +38,7 @@ def describe_method(
     import numpy
     import scipy
 
-    named = {pair.cluster for pair in pairing.pairs}
+    clusters = to_clusters(pairing.pairs, options)
     return Method(
         seed=options.seed,
         alpha=options.alpha,
@@ -45,7 +46,7 @@ def describe_method(
         on_duplicate=options.on_duplicate,
         on_missing=options.on_missing,
         cluster_by=options.cluster_by,
-        clusters=len(named) if options.cluster_by and pairing.pairs else None,
+        clusters=count_clusters(clusters) if clusters else None,
         versions={
             "evaltrace": __version__,
             "numpy": numpy.__version__,
@@ -60,9 +61,11 @@ def _notes(
     options: CompareOptions, metric: Metric, effect: Effect, treated: Treated, pairing: Pairing
 ) -> Iterator[str]:
     yield treated.record.statement
-    yield _COUNTING[options.on_missing]
+    yield from _on_missing(options, metric)
     yield _CHOOSING[options.on_duplicate]
-    yield f"Tasks pair by {options.pair_by.replace('-', ' ')}; the task is the unit."
+    clustered = usable_clusters(to_clusters(pairing.pairs, options))[0] is not None
+    unit = "group" if clustered else "task"
+    yield f"Tasks pair by {options.pair_by.replace('-', ' ')}; the {unit} is the unit."
     if pairing.renamed:
         names = counted(len(pairing.renamed), "name")
         yield f"{names} cut at 32 characters paired with the whole name."
@@ -73,9 +76,18 @@ def _notes(
     if metric.better == "lower":
         yield f"Lower {metric.name} is taken to be better."
     yield (
-        "Ratios of totals and whatever rests on groups: intervals over random subsets of the "
-        "tasks (Hartigan 1969), each task kept with probability 1/2."
+        f"Ratios of sums and whatever rests on groups: intervals over random subsets of the "
+        f"{unit}s (Hartigan 1969), each {unit} kept with probability 1/2."
     )
+
+
+def _on_missing(options: CompareOptions, metric: Metric) -> Iterator[str]:
+    way = options.on_missing
+    can_fail = metric.unit == "reward" and metric.better == "higher"
+    if (way == "as-fail" and not can_fail) or (way == "bounds" and metric.kind == "number"):
+        yield f"--on-missing {way} says nothing of {metric.name}: only values that count are used."
+        way = "valid"
+    yield _COUNTING[way]
 
 
 def gather_problems(own: Sequence[Problem], sides: Sequence[Side]) -> list[Problem]:

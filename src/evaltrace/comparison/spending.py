@@ -12,8 +12,8 @@ from evaltrace.comparison.effects import Interval
 class Amount(msgspec.Struct, kw_only=True):
     """A quantity in one arm, over the trials in pairs that count: `known` of `trials` know it.
 
-    `lost` is what the other trials of the pairs took, as far as known: 0 where there are none,
-    null where none of them knows it.
+    `lost` is what the `uncounted` other trials of the pairs took, as far as the `lost_known` of
+    them know it: 0 where there are none, null where none of them knows it.
     """
 
     total: float | None
@@ -22,6 +22,8 @@ class Amount(msgspec.Struct, kw_only=True):
     known: int
     trials: int
     lost: float | None = 0.0
+    lost_known: int = 0
+    uncounted: int = 0
 
 
 class Quantity(msgspec.Struct, kw_only=True):

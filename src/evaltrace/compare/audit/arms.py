@@ -68,8 +68,8 @@ def _audit_shared(baseline: Side, treatment: Side) -> Iterator[AuditItem]:
     if shared:
         message = (
             f"{counted(shared, 'trial')} of {label_of(treatment.label)} "
-            f"{verb(shared, 'is', 'are')} in {label_of(baseline.label)} too, and cannot differ "
-            "from itself; name two different runs."
+            f"{verb(shared, 'is', 'are')} in {label_of(baseline.label)} too; name two different "
+            "runs."
         )
         values = (counted(len(known), "trial"), counted(len(treatment.trials), "trial"))
         yield entry("warning", "same_trials", "trace_id", message, values)

@@ -161,8 +161,10 @@ def _grade(
 ) -> Grade:
     """Grade tasks that look broken: a blocker where the finding hangs on them."""
     rest = [pair for pair in pairing.pairs if pair.task not in told]
-    hangs = _finding(rest, metric, options) != _finding(pairing.pairs, metric, options)
-    return "blocker" if hangs else "warning"
+    without, found = (_finding(pairs, metric, options) for pairs in (rest, pairing.pairs))
+    # Where nothing is shown with or without them, no finding can hang on them.
+    shown = without[1] is not None or found[1] is not None
+    return "blocker" if shown and without != found else "warning"
 
 
 def _ways(told: dict[str, str]) -> str:

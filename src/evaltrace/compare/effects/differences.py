@@ -89,13 +89,22 @@ def to_clusters(pairs: Sequence[Pair], options: CompareOptions) -> Clusters | No
     return None if options.cluster_by is None else [pair.cluster for pair in pairs]
 
 
+def count_clusters(clusters: Clusters) -> int:
+    """Count the groups; a task without one is a group of its own."""
+    return len(_sizes(clusters))
+
+
+def _sizes(clusters: Clusters) -> Counter[int | str]:
+    return Counter(
+        index if name is None else f"named {name}" for index, name in enumerate(clusters)
+    )
+
+
 def usable_clusters(clusters: Clusters | None) -> tuple[Clusters | None, list[str]]:
     """Give the clusters where there are enough of them, and what to say about them."""
     if clusters is None:
         return None, []
-    sizes = Counter(
-        index if name is None else f"named {name}" for index, name in enumerate(clusters)
-    )
+    sizes = _sizes(clusters)
     if len(sizes) < FEWEST_CLUSTERS:
         return None, [
             f"too few groups to generalise over groups ({len(sizes)} of the {FEWEST_CLUSTERS} "

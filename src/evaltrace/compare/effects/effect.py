@@ -16,7 +16,7 @@ from evaltrace.compare.effects.differences import (
 )
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.planning.power import design_effect, find_smallest_visible
-from evaltrace.compare.sides import Pair, Pairing, Trial, mean_value
+from evaltrace.compare.sides import Pair, Pairing, Trial, mean_value, without_rounding
 from evaltrace.comparison import ArmValue, Effect, Finding, Interval, Metric
 from evaltrace.stats.intervals import Bounds, effective_wilson, mean_t, plus_two
 from evaltrace.stats.signflip import sign_flip
@@ -120,7 +120,7 @@ def paired_interval(
         notes.append(f"too few {'tasks' if units is None else 'groups'} to bound the difference")
     test = sign_flip(differences, units, options.seed)
     return Interval(
-        estimate=fsum(differences) / len(differences),
+        estimate=without_rounding(fsum(differences) / len(differences), 1.0),
         low=bounds.low,
         high=bounds.high,
         p=test.mid_p,

@@ -14,7 +14,7 @@ from evaltrace.compare.effects.differences import (
     usable_clusters,
 )
 from evaltrace.compare.options import CompareOptions
-from evaltrace.compare.sides import Pair, Pairing, Trial
+from evaltrace.compare.sides import Pair, Pairing, Trial, without_rounding
 from evaltrace.comparison import Interval, PassAtK
 from evaltrace.stats.intervals import effective_wilson, plus_two
 from evaltrace.stats.passing import all_of, any_of
@@ -134,7 +134,7 @@ class _Curve:
             bounds = self._subsets.rate(values, equivalent, self._alpha)
             method = "random subsets of groups, with two imaginary ones"
         return Interval(
-            estimate=fsum(values) / len(values),
+            estimate=without_rounding(fsum(values) / len(values), 1.0),
             low=bounds.low,
             high=bounds.high,
             n=len(values),
@@ -154,7 +154,7 @@ class _Curve:
             what = "tasks" if self._clusters is None else "groups"
             method = f"random subsets of {what}, with two imaginary ones"
         return Interval(
-            estimate=fsum(values) / len(values),
+            estimate=without_rounding(fsum(values) / len(values), 1.0),
             low=bounds.low,
             high=bounds.high,
             n=len(values),

@@ -157,7 +157,7 @@ def _chance(outcomes: Sequence[_Outcome]) -> ChanceFlips | None:
 
 def _by_luck(counts: Sequence[Counts], step: Fraction) -> ChanceFlips:
     observed, expected = chance_flips(counts, float(step))
-    share = expected / observed if observed else None
+    share = min(1.0, expected / observed) if observed else None
     return ChanceFlips(step=float(step), observed=observed, expected=expected, false_share=share)
 
 

@@ -183,6 +183,8 @@ def _to_power(design: Design, metric: Metric, options: CompareOptions, power: fl
 
 def _statement(design: Design, needs: Sequence[Need], metric: Metric, power: float) -> str:
     tasks = len(design.baseline)
+    if not tasks:
+        return "No task has a value that counts: there is nothing to plan from."
     plural = "" if design.attempts == 1 else "s"
     attempts = f"{design.attempts:.3g}" if design.attempts < 100 else f"{design.attempts:,.0f}"
     present = f"{counted(tasks, 'task')} x {attempts} attempt{plural}"

@@ -97,6 +97,6 @@ def _check_known(field: MetricField, traces: Iterable[Trace]) -> None:
         return
     keys = sorted({key for trace in traces for key in trace.rewards or ()})
     near = difflib.get_close_matches(field.name, [*keys, *number_fields()], n=3, cutoff=0.5)
-    names = near or ["reward", *keys][:8]
+    names = near or list(dict.fromkeys(["reward", *keys]))[:8]
     hint = f"Did you mean {' or '.join(near)}?" if near else f"There are {', '.join(names)}."
     raise UnknownName("no trial has this metric", where=field.name, hint=hint)

@@ -53,7 +53,7 @@ def tool_patterns(options: CompareOptions) -> tuple[str, ...]:
 def _read_file(
     path: Path, metric: MetricField, options: CompareOptions, patterns: Sequence[str]
 ) -> Reading:
-    reading = Reading(path.name if path != STANDARD_INPUT else "-", "file", [], "")
+    reading = Reading(_name_of(path), "file", [], "")
     configs: Configs = {}
     running = sha256()
     with collector_paused():
@@ -69,6 +69,13 @@ def _read_file(
     reading.digest = f"sha256:{running.hexdigest()}"
     _keep_traces_problems(reading)
     return reading
+
+
+def _name_of(path: Path) -> str:
+    if path == STANDARD_INPUT:
+        return "-"
+    # The name of a pipe is the number of a descriptor, and another one the next time.
+    return path.name if path.is_file() else "pipe"
 
 
 def _keep_traces_problems(reading: Reading) -> None:

@@ -272,4 +272,6 @@ def _amount(spent: Spent) -> Amount:
         known=known,
         trials=spent.trials,
         lost=None if spent.uncounted and not len(spent.lost) else fsum(spent.lost),
+        lost_known=len(spent.lost),
+        uncounted=spent.uncounted,
     )

@@ -118,6 +118,9 @@ def power_section(power: Power, metric: Metric) -> Section:
     return Section("power", "Power", _seen(power, metric), parts)
 
 
+_HARDLY_ANY = "hardly any difference would be seen"
+
+
 def _design(need: Need) -> str:
     tasks = say.NOT_KNOWN if need.tasks is None else counted(need.tasks, "task")
     return f"{tasks} x {counted(need.attempts, 'attempt')}"
@@ -126,7 +129,7 @@ def _design(need: Need) -> str:
 def _seen(power: Power, metric: Metric) -> str:
     if power.smallest_visible is not None:
         return f"{say.size(power.smallest_visible, metric)} or more would be seen"
-    return say.NOT_KNOWN if power.noise is None else "hardly any difference would be seen"
+    return "too little to say" if power.noise is None or not power.needs else _HARDLY_ANY
 
 
 def _margin(power: Power, metric: Metric) -> str:
@@ -136,10 +139,11 @@ def _margin(power: Power, metric: Metric) -> str:
 
 
 def _power_facts(power: Power, metric: Metric) -> Iterator[tuple[str, str]]:
-    design = f"{counted(power.tasks, 'task')} x {say.number(power.attempts)} attempts"
+    attempts = f"{say.number(power.attempts)} attempt{'' if power.attempts == 1 else 's'}"
+    design = f"{counted(power.tasks, 'task')} x {attempts}"
     yield "design", f"{design}, power {say.share(power.power)}"
     visible = power.smallest_visible
-    none = power.noise is not None and visible is None
+    none = power.noise is not None and bool(power.needs) and visible is None
     yield "smallest visible", "none" if none else say.size(visible, metric)
     yield "smallest margin", _margin(power, metric)
     noise = power.noise

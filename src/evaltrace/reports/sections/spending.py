@@ -74,15 +74,24 @@ def _bill(comparison: Comparison) -> tuple[str, str]:
     return "bill", "; ".join(f"{name} {bill_of(side, cost.unit)}" for name, side in sides)
 
 
+def _do(number: int) -> str:
+    return "does" if number == 1 else "do"
+
+
 def bill_of(side: Amount, unit: str) -> str:
     """Say what the trials that count took in all, and what the others did."""
     if side.total is None:
         return say.NOT_KNOWN
     text = f"{say.amount(side.total, unit)} in {counted(side.known, 'trial')}"
     if side.lost is None:
-        return f"{text}, and what the trials that do not count took is not known"
+        others = counted(side.uncounted, "trial")
+        return f"{text}, and not known in {others} that {_do(side.uncounted)} not count"
+    if not side.uncounted:
+        return text
+    others = counted(side.uncounted, "trial")
+    known = "" if side.lost_known == side.uncounted else f", known of {side.lost_known}"
     lost = say.amount(side.lost, unit)
-    return f"{text}, and {lost} in trials that do not count" if side.lost else text
+    return f"{text}, and {lost} in {others} that {_do(side.uncounted)} not count{known}"
 
 
 def _amount_row(row: Quantity) -> list[str]:
