@@ -512,6 +512,9 @@ def test_missing_tasks_are_named_and_block_when_they_are_most() -> None:
     assert (item.baseline, item.treatment) == ("3 tasks", "2 tasks")
     items = audit(arm("one", three), arm("two", three[:1]))
     assert codes(items) == [("blocker", "few_pairs"), ("warning", "missing_tasks")]
+    assert items[0].message.startswith("Only 1 of 3 tasks can be compared: the others lack")
+    items = audit(arm("one", three), arm("two", [("d", 1.0)]))
+    assert items[0].message.startswith("None of 4 tasks can be compared: they lack")
 
 
 def test_a_task_without_an_attempt_that_counts_is_named() -> None:

@@ -171,8 +171,9 @@ def _first(trials: Sequence[Trial], value: Read) -> str:
 def _audit_missing(baseline: Side, treatment: Side, pairing: Pairing) -> Iterator[AuditItem]:
     total, paired = len(pairing.tasks), len(pairing.pairs)
     if 2 * paired < total:
+        few, rest = (f"Only {paired}", "the others") if paired else ("None", "they")
         message = (
-            f"Only {paired} of {counted(total, 'task')} can be compared: the others lack a valid "
+            f"{few} of {counted(total, 'task')} can be compared: {rest} lack a valid "
             f"attempt in {label_of(baseline.label)} or {label_of(treatment.label)}; run those, or "
             "map the names of tasks that are called differently."
         )
