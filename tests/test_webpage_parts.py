@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from comparisons import difference, interval, sample_comparison
+from evaltrace.reports.columns import columns as display_width
 from evaltrace.reports.webpage import render_webpage
 from evaltrace.reports.webpage.distribution import Ratios, draw_ratios
 from evaltrace.reports.webpage.forest import ForestAxis, ForestRow, draw_forest
@@ -17,7 +18,6 @@ from evaltrace.reports.webpage.markup import (
     Markup,
     across,
     cut_middle,
-    display_width,
     element,
     unbroken,
 )

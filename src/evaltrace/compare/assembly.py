@@ -59,8 +59,7 @@ def compare_paths(arms: Named, options: CompareOptions | None = None) -> Compari
     options = options or CompareOptions()
     problems: list[Problem] = []
     sides = _read_sides(arms, options, problems)
-    with collector_paused():
-        return _compare(sides, options, problems)
+    return _compare(sides, options, problems)
 
 
 def compare_traces(
@@ -75,8 +74,7 @@ def compare_traces(
     ]
     problems: list[Problem] = []
     sides = _to_arms(readings, options, problems)
-    with collector_paused():
-        return _compare(sides, options, problems)
+    return _compare(sides, options, problems)
 
 
 def audit_paths(
@@ -86,7 +84,7 @@ def audit_paths(
     options = options or CompareOptions()
     problems: list[Problem] = []
     baseline, treatment = _two(_read_sides(arms, options, problems))
-    metric = to_metric(find_metric(options.metric), [baseline, treatment], options.pass_threshold)
+    metric = _metric_of([baseline, treatment], options)
     treated = _find_treatment([baseline, treatment], treatment, options)
     pairing = pair_tasks(baseline, treatment, options)
     items = audit_arms(baseline, treatment, pairing, treated, metric=metric, options=options)
@@ -110,12 +108,16 @@ def plan_paths(
         problems += name_tasks(sides, options)
     else:
         sides = list(_two(_to_arms(readings, options, problems)))
-    metric = to_metric(find_metric(options.metric), sides, options.pass_threshold)
+    metric = _metric_of(sides, options)
     if len(sides) == 1:
         found = plan_power_from(sides[0], metric, options)
     else:
         found = plan_power(pair_tasks(sides[0], sides[1], options), metric, options)
     return found, metric, gather_problems(problems, sides)
+
+
+def _metric_of(sides: Sequence[Side], options: CompareOptions) -> Metric:
+    return to_metric(find_metric(options.metric), sides, options.pass_threshold)
 
 
 def _two(sides: list[Side]) -> tuple[Side, Side]:
@@ -167,8 +169,9 @@ class _Duel:
     effect: Effect
 
 
+@collector_paused()
 def _compare(sides: list[Side], options: CompareOptions, problems: list[Problem]) -> Comparison:
-    metric = to_metric(find_metric(options.metric), sides, options.pass_threshold)
+    metric = _metric_of(sides, options)
     duels = [_meet(sides, treatment, metric, options) for treatment in sides[1:]]
     effects = [duel.effect for duel in duels]
     if len(effects) > 1:

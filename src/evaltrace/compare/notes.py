@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from evaltrace.compare.effects.differences import count_clusters, to_clusters, usable_clusters
 from evaltrace.compare.options import CompareOptions
+from evaltrace.compare.reading.metric import can_fail
 from evaltrace.compare.sides import Pairing, Side
 from evaltrace.compare.treatment.treated import Treated
 from evaltrace.compare.wording import counted
@@ -83,8 +84,7 @@ def _notes(
 
 def _on_missing(options: CompareOptions, metric: Metric) -> Iterator[str]:
     way = options.on_missing
-    can_fail = metric.unit == "reward" and metric.better == "higher"
-    if (way == "as-fail" and not can_fail) or (way == "bounds" and metric.kind == "number"):
+    if (way == "as-fail" and not can_fail(metric)) or (way == "bounds" and metric.kind == "number"):
         yield f"--on-missing {way} says nothing of {metric.name}: only values that count are used."
         way = "valid"
     yield _COUNTING[way]

@@ -15,6 +15,7 @@ from evaltrace.compare.audit.items import entry, label_of, some_of, verb
 from evaltrace.compare.effects.differences import to_differences
 from evaltrace.compare.effects.effect import finding_of, paired_interval
 from evaltrace.compare.options import CompareOptions
+from evaltrace.compare.reading.metric import can_fail
 from evaltrace.compare.sides import Pair, Pairing, Side, Trial
 from evaltrace.compare.wording import counted
 from evaltrace.comparison import AuditItem, Finding, Grade, Metric
@@ -47,7 +48,7 @@ def audit_setups(
 
     Only of a reward is zero a failure; without a metric it is taken for one.
     """
-    if metric is not None and not _is_reward(metric):
+    if metric is not None and not can_fail(metric):
         return
     usual = {side.label: _usual_seconds(side) for side in (baseline, treatment)}
     for arm, side, other in (("baseline", baseline, treatment), ("treatment", treatment, baseline)):
@@ -68,11 +69,6 @@ def audit_setups(
             elif told:
                 yield _zero_in_one_arm(side, other, told, pairing, arm, "note")
     yield from _same_everywhere(pairing, usual[baseline.label], usual[treatment.label])
-
-
-def _is_reward(metric: Metric) -> bool:
-    of_verifier = metric.field == "test_reward" or metric.field.startswith("rewards.")
-    return of_verifier and metric.better == "higher"
 
 
 def _all_failed(trials: Sequence[Trial]) -> bool:

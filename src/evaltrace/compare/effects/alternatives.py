@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import fsum
 
-from evaltrace.compare.effects.differences import Clusters, to_differences, usable_clusters
+from evaltrace.compare.effects.differences import (
+    Clusters,
+    mean_difference,
+    to_differences,
+    usable_clusters,
+)
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.sides import Pair, Pairing
 from evaltrace.comparison import Interval, Metric
@@ -77,7 +81,7 @@ def _by_table(pairs: list[Pair], alpha: float) -> Iterator[Interval]:
 def _by_t(values: list[float], alpha: float) -> Interval:
     found = paired_t(values, alpha)
     return Interval(
-        estimate=fsum(values) / len(values),
+        estimate=mean_difference(values),
         low=found.low,
         high=found.high,
         p=found.p,
@@ -92,7 +96,7 @@ def _by_clusters(
 ) -> Iterator[Interval]:
     if clusters is None:
         return
-    errors, mean = clustered_errors(values, clusters), fsum(values) / len(values)
+    errors, mean = clustered_errors(values, clusters), mean_difference(values)
     named = len({name for name in clusters if name is not None})
     freedom = named + clusters.count(None) - 1
     for name, error in (("CR1", errors.cr1), ("CR3", errors.cr3)):
@@ -117,7 +121,7 @@ def _of_these_tasks(pairs: list[Pair], values: list[float], alpha: float) -> Int
         alpha,
     )
     return Interval(
-        estimate=fsum(values) / len(values),
+        estimate=mean_difference(values),
         low=low,
         high=high,
         n=len(pairs),

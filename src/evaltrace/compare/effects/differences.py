@@ -79,6 +79,11 @@ def harmonic_mean(first: int, second: int) -> float:
     return 2 * first * second / (first + second)
 
 
+def mean_difference(values: Sequence[float]) -> float:
+    """Average differences; those that cancel out but for rounding give 0."""
+    return without_rounding(fsum(values) / len(values), 1.0)
+
+
 def mean_attempts(attempts: Sequence[float]) -> float:
     """Average the attempts of the tasks; 1 without any task."""
     return fsum(attempts) / len(attempts) if attempts else 1.0

@@ -10,13 +10,14 @@ from evaltrace.compare.effects.alternatives import find_alternatives
 from evaltrace.compare.effects.differences import (
     Clusters,
     mean_attempts,
+    mean_difference,
     to_clusters,
     to_differences,
     usable_clusters,
 )
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.planning.power import design_effect, find_smallest_visible
-from evaltrace.compare.sides import Pair, Pairing, Trial, mean_value, without_rounding
+from evaltrace.compare.sides import Pair, Pairing, Trial, mean_value
 from evaltrace.comparison import ArmValue, Effect, Finding, Interval, Metric
 from evaltrace.stats.intervals import Bounds, effective_wilson, mean_t, plus_two
 from evaltrace.stats.signflip import sign_flip
@@ -120,7 +121,7 @@ def paired_interval(
         notes.append(f"too few {'tasks' if units is None else 'groups'} to bound the difference")
     test = sign_flip(differences, units, options.seed)
     return Interval(
-        estimate=without_rounding(fsum(differences) / len(differences), 1.0),
+        estimate=mean_difference(differences),
         low=bounds.low,
         high=bounds.high,
         p=test.mid_p,

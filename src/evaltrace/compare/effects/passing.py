@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import fsum, sqrt
+from math import sqrt
 from typing import NamedTuple
 
 from evaltrace.compare.effects.differences import (
     Clusters,
     harmonic_mean,
     mean_attempts,
+    mean_difference,
     to_clusters,
     usable_clusters,
 )
 from evaltrace.compare.options import CompareOptions
-from evaltrace.compare.sides import Pair, Pairing, Trial, without_rounding
+from evaltrace.compare.sides import Pair, Pairing, Trial
 from evaltrace.comparison import Interval, PassAtK
-from evaltrace.stats.intervals import effective_wilson, plus_two
+from evaltrace.stats.intervals import Bounds, effective_wilson, plus_two
 from evaltrace.stats.passing import all_of, any_of
 from evaltrace.stats.subsets import Subsets
 
@@ -133,13 +134,7 @@ class _Curve:
         else:
             bounds = self._subsets.rate(values, equivalent, self._alpha)
             method = "random subsets of groups, with two imaginary ones"
-        return Interval(
-            estimate=without_rounding(fsum(values) / len(values), 1.0),
-            low=bounds.low,
-            high=bounds.high,
-            n=len(values),
-            method=method,
-        )
+        return _interval(values, bounds, method)
 
     def _difference(self, baseline: Sequence[float], treatment: Sequence[float]) -> Interval:
         values = [b - a for a, b in zip(baseline, treatment, strict=True)]
@@ -153,10 +148,14 @@ class _Curve:
             bounds = self._subsets.mean(values, sqrt(self._k / attempts), self._alpha)
             what = "tasks" if self._clusters is None else "groups"
             method = f"random subsets of {what}, with two imaginary ones"
-        return Interval(
-            estimate=without_rounding(fsum(values) / len(values), 1.0),
-            low=bounds.low,
-            high=bounds.high,
-            n=len(values),
-            method=method,
-        )
+        return _interval(values, bounds, method)
+
+
+def _interval(values: Sequence[float], bounds: Bounds, method: str) -> Interval:
+    return Interval(
+        estimate=mean_difference(values),
+        low=bounds.low,
+        high=bounds.high,
+        n=len(values),
+        method=method,
+    )

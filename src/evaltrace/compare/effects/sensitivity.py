@@ -12,6 +12,7 @@ from evaltrace.compare.effects.effect import finding_of, paired_interval
 from evaltrace.compare.effects.missing import count_missing, valid_value
 from evaltrace.compare.effects.tipping import find_tipping_point
 from evaltrace.compare.options import CompareOptions
+from evaltrace.compare.reading.metric import can_fail
 from evaltrace.compare.sides import Pair, Pairing, Trial
 from evaltrace.compare.wording import counted, signed
 from evaltrace.comparison import Analysis, Interval, Metric, Missing, Sensitivity
@@ -27,7 +28,7 @@ def judge_sensitivity(pairing: Pairing, metric: Metric, options: CompareOptions)
     the metric has no worst value to put in its place.
     """
     primary: Name = "valid_only"
-    if options.on_missing == "as-fail" and _can_fail(metric):
+    if options.on_missing == "as-fail" and can_fail(metric):
         primary = "missing_as_fail"
     missing = count_missing(pairing, options)
     if missing.baseline == missing.treatment == 0:
@@ -44,12 +45,6 @@ def judge_sensitivity(pairing: Pairing, metric: Metric, options: CompareOptions)
         tipping_point=tipping,
         statement=_statement(chosen, analyses, missing, metric, tipping),
     )
-
-
-def _can_fail(metric: Metric) -> bool:
-    """Tell whether 0 of the metric is a failure: it is a reward, and more of it is better."""
-    is_reward = metric.field == "test_reward" or metric.field.startswith("rewards.")
-    return is_reward and metric.better == "higher"
 
 
 def _is_bounded(metric: Metric) -> bool:
@@ -97,7 +92,7 @@ _WAYS = (
     ),
     _Way(
         "missing_as_fail", "every started trial without a value that counts is a failure",
-        lambda _: _or_else(0.0), lambda _: _or_else(0.0), _can_fail,
+        lambda _: _or_else(0.0), lambda _: _or_else(0.0), can_fail,
     ),
     _Way(
         "worst_case", "all missing trials go against the treatment",

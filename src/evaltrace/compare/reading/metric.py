@@ -79,6 +79,12 @@ def to_metric(field: MetricField, sides: Sequence[Side], threshold: float) -> Me
     )
 
 
+def can_fail(metric: Metric) -> bool:
+    """Tell whether 0 of a metric is a failure: it is a reward, and more of it is better."""
+    is_reward = metric.field == "test_reward" or metric.field.startswith("rewards.")
+    return is_reward and metric.better == "higher"
+
+
 def _kind(values: set[float]) -> Literal["binary", "fraction", "number"]:
     if values <= {0.0, 1.0}:
         return "binary"

@@ -133,20 +133,15 @@ def _patterns(mentions: list[Mentions] | None) -> set[str]:
 
 
 def _commands(events: list[Event]) -> list[tuple[str, bool]]:
+    # With it come the readers of all agents' logs, which few files of traces need.
+    from evaltrace.agentlogs.tools import command_of
+
     return [
         (command, event.status == "error")
         for event in events
         if event.type == "tool_call" and (event.data or {}).get("kind") == "shell"
-        if (command := _command(event.input))
+        if (command := command_of(event.input))
     ]
-
-
-def _command(given: Any) -> str | None:
-    if isinstance(given, dict):
-        given = next((given[key] for key in ("command", "cmd", "script") if key in given), None)
-    if isinstance(given, list):
-        return " ".join(map(str, given))
-    return given if isinstance(given, str) else None
 
 
 def _moves(events: list[Event] | None) -> tuple[str, ...] | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from html import escape
 
+from evaltrace.reports.columns import columns, head
 from evaltrace.untrusted import one_line
 
 MARGIN = 4.0
@@ -112,24 +112,8 @@ def drawing(name: str, title: str, description: str, height: float, *marks: Mark
 def cut_middle(text: str, width: int) -> str:
     """Shorten a name to a display width; its tail is kept, as names often differ there."""
     name = one_line(text, 1000)
-    if display_width(name) <= width:
+    if columns(name) <= width:
         return name
-    head = _fitting(name, (width - 1) // 2)
-    tail = _fitting(name[::-1], width - 1 - display_width(head))[::-1]
-    return f"{head}{CUT}{tail}"
-
-
-def display_width(text: str) -> int:
-    """Count the columns of a text: wide characters take two."""
-    if text.isascii():
-        return len(text)
-    return sum(2 if unicodedata.east_asian_width(mark) in "WF" else 1 for mark in text)
-
-
-def _fitting(text: str, width: int) -> str:
-    used = 0
-    for position, mark in enumerate(text):
-        used += display_width(mark)
-        if used > width:
-            return text[:position]
-    return text
+    start = head(name, (width - 1) // 2)
+    tail = head(name[::-1], width - 1 - columns(start))[::-1]
+    return f"{start}{CUT}{tail}"

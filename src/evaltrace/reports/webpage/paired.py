@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evaltrace.comparison import TaskRow
+from evaltrace.reports.columns import columns
 from evaltrace.reports.webpage.markup import (
     Markup,
     cut_middle,
-    display_width,
     drawing,
     element,
     horizontal,
@@ -124,7 +124,7 @@ def _row(task: TaskRow, kind: str, y: float, scale: Scale) -> list[Markup]:
 
 def _names(task: str, y: float) -> list[Markup]:
     wide = cut_middle(task, WIDE)
-    if display_width(wide) <= NARROW:
+    if columns(wide) <= NARROW:
         return [label(wide, "0", y, "name")]
     narrow = cut_middle(task, NARROW)
     return [
