@@ -34,9 +34,8 @@ check: .venv/installed-dev
 	@$(BIN)/mypy
 
 bench: .venv/installed-dev
-	@$(BIN)/python benchmarks/memory.py
-	@$(BIN)/python benchmarks/growth.py
-	@$(BIN)/python benchmarks/comparing.py
+	@status=0; for script in run memory growth comparing; do \
+	  $(BIN)/python benchmarks/$$script.py || status=1; done; exit $$status
 
 coverage: .venv/installed-dev
 	@$(BIN)/python benchmarks/coverage.py

@@ -1,0 +1,1 @@
+"""The benchmark suite: groups of measured rows, and the table made of them."""
