@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaltrace.agentlogs.claude_code.edits import to_edit
+from evaltrace.agentlogs.claude_edits import to_edit
 from evaltrace.patches.edits import Edit, Hunk
 
 ORIGINAL = "one\ntwo\nthree\n"

@@ -236,7 +236,7 @@ def test_a_log_that_cannot_tell_gives_nothing(transcripts: list[Transcript]) -> 
 def test_looks_alone_do_not_tell_what_a_shell_wrote() -> None:
     look = ("exec_command", {"cmd": "cat a"}, False)
     silent = run(look, ("exec_command", {"cmd": "make"}, False), output=f"{OUTPUT}one\n")
-    assert [edit.before for edit in silent.calls["0"].seen] == ["one\n"]
+    assert [edit.before for edit in silent.shown("0")] == ["one\n"]
     assert rebuild_changes([silent]) is None
 
 

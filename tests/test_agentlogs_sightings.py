@@ -296,15 +296,15 @@ def transcript(output: str, *, failed: bool = False, **given: Any) -> Transcript
 @pytest.mark.parametrize("keep_events", [True, False])
 def test_a_call_keeps_what_it_showed_unless_it_failed(keep_events: bool) -> None:
     long = "".join(f"{number}\n" for number in range(50_000))
-    [edit] = transcript(CHUNK + long, keep_events=keep_events).calls["1"].seen
+    [edit] = transcript(CHUNK + long, keep_events=keep_events).shown("1")
     assert edit.before == long
-    assert transcript(CHUNK + long, failed=True).calls["1"].seen == []
+    assert transcript(CHUNK + long, failed=True).shown("1") == []
 
 
 def test_the_last_result_of_a_call_counts() -> None:
     made = transcript(CHUNK + "one\n")
     made.returned("1", failed=False, output=CHUNK + "two\n")
-    assert [edit.before for edit in made.calls["1"].seen] == ["two\n"]
+    assert [edit.before for edit in made.shown("1")] == ["two\n"]
 
 
 def test_what_another_log_saw_is_adopted_uncut() -> None:
@@ -312,18 +312,18 @@ def test_what_another_log_saw_is_adopted_uncut() -> None:
     made = Transcript()
     made.call("1", "exec_command", input={"cmd": "cat x"})
     made.adopt_calls(transcript(CHUNK + long))
-    assert [edit.before for edit in made.calls["1"].seen] == [long]
+    assert [edit.before for edit in made.shown("1")] == [long]
 
 
 def test_edits_take_the_room_of_what_was_seen() -> None:
     made = transcript(CHUNK + "one\n" * (EDITS_LIMIT // 8))
-    assert len(made.calls["1"].seen) == 1
+    assert len(made.shown("1")) == 1
     made.call("2", "write_file", input={})
     made.edited("2", Edit("y", after="y" * (EDITS_LIMIT - 9)))
     assert made.edits_lost == 0
-    assert made.calls["1"].seen == []
+    assert made.shown("1") == []
     made.returned("1", failed=False, output=CHUNK + "a line that does not fit\n")
-    assert made.calls["1"].seen == []
+    assert made.shown("1") == []
 
 
 def test_a_line_that_only_speaks_of_what_is_missing_does_not_hide_a_cut_below_it() -> None:

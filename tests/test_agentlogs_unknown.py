@@ -222,7 +222,8 @@ def test_a_cut_log_loses_its_last_line_only() -> None:
 @given(st.data())
 def test_no_changed_byte_raises(data: st.DataObject) -> None:
     transcript, source = read_damaged(unknown.read, FIXTURE / "agent", data)
-    assert transcript is None or len(transcript.calls) >= 2 or source.problems
+    # A damaged key hides the calls of its message, and no problem tells of a key.
+    assert transcript is None or transcript.calls or source.problems
 
 
 JSON_VALUES = st.recursive(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent_logs import INSTRUCTION, Run
 from aggregated import aggregate, codes, the_trace, the_trial
 from aggregated import edit_json as edit
+from evaltrace.readers.harbor.commands import split_words
 from evaltrace.readers.harbor.instruction import without_canary
 from evaltrace.readers.harbor.tasks import find_task, short_uuid
 from job_dirs import Step, write_job
@@ -333,6 +337,16 @@ def test_command_with_its_quotes(tmp_path: Path, version: str) -> None:
     assert trace["task_instruction"] == trace["agent_request"]["prompt"] == text
     assert trace["sources"]["task_instruction"] == f"agent/command-{number}/command.txt"
     assert trace["agent_request"]["argv"] == ["claude-code", "-p", "{prompt}"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.sampled_from(" \n\t'\"\\ab;$|é#\xa0"), max_size=14))
+def test_words_of_a_command_are_those_of_shlex(text: str) -> None:
+    try:
+        expected = shlex.split(text)
+    except ValueError:
+        expected = None
+    assert split_words(text) == expected
 
 
 def test_commands_may_lie_in_a_folder_of_their_own(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@ from __future__ import annotations
 import warnings
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaltrace.patches.counts import count_changes, unquoted
+from evaltrace.patches.counts import _parsed_changes, count_changes, unquoted
+from evaltrace.patches.plain import plain_changes
 from evaltrace.trace import CodeStats, FileChange
 
 HEAD = "diff --git a/x.py b/x.py\n--- a/x.py\n+++ b/x.py\n"
@@ -180,3 +181,56 @@ def test_no_text_raises(diff: str) -> None:
         assert stats.files_changed == len(stats.files)
         for file in stats.files:
             file.path.encode()
+
+
+# Plain diffs, which are not parsed.
+
+PLAIN = st.sampled_from(
+    ["+1\n", "-2\n", " 3\n", "--- a/f\n", "+++ b/f\n", "\\ No newline at end of file\n"]
+)
+ODD = st.sampled_from(
+    ["\n", "\r\n", "@@ -1 +1 @@\n", "diff --git a/f b/f\n", "\\ what\n", "+", "x\n", "- \r\n"]
+)
+HEADS = st.sampled_from(
+    [
+        "",
+        "new file mode 100644\n",
+        "deleted file mode 100644\n",
+        "old mode 100644\n",
+        "index 1a..2b 100644\n",
+        "index 1a..2b\n",
+    ]
+)
+
+
+@st.composite
+def diffs(draw: st.DrawFn) -> str:
+    """Give a diff that is plain, or nearly."""
+    text = ""
+    for path in draw(st.lists(st.sampled_from(["f", "b/g.py", "ü", "a b"]), max_size=3)):
+        old = draw(st.sampled_from([f"a/{path}"] * 3 + ["/dev/null"]))
+        new = draw(st.sampled_from([f"b/{path}"] * 3 + ["/dev/null", "b/other"]))
+        text += f"diff --git a/{path} b/{path}\n" + draw(HEADS) + f"--- {old}\n+++ {new}\n"
+        for _ in range(draw(st.integers(0, 2))):
+            lines = draw(st.lists(PLAIN | PLAIN | PLAIN | ODD, max_size=5))
+            sizes = [sum(line[0] in sides for line in lines) for sides in ("- ", "+ ")]
+            first, wrong = draw(st.integers(0, 1)), draw(st.sampled_from([0, 0, 0, 1]))
+            text += f"@@ -{first},{sizes[0] + wrong} +{first},{sizes[1]} @@ def f():\n"
+            text += "".join(lines)
+    return text
+
+
+@settings(max_examples=500, deadline=None)
+@given(diffs())
+def test_a_plain_diff_is_counted_as_a_parsed_one(diff: str) -> None:
+    plain = plain_changes(diff)
+    assert plain is None or plain == _parsed_changes(diff)
+
+
+def test_what_git_writes_is_plain() -> None:
+    for diff in (
+        EDIT,
+        EDIT + EDIT.replace("x.py", "y.py"),
+        EDIT + "\\ No newline at end of file\n",
+    ):
+        assert plain_changes(diff) is not None

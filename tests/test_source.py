@@ -19,8 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaltrace import source as source_module
-from evaltrace.source import MAX_LINE, Source, readable
+from evaltrace.source import MAX_LINE, Source, listing, readable, reading
 
 ANY = msgspec.json.Decoder()
 COUNT = msgspec.json.Decoder(dict[str, int])
@@ -131,7 +130,7 @@ def test_an_absolute_path_is_no_path_even_where_its_parts_exist(tmp_path: Path) 
 def test_a_crowded_directory_is_cut_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_module, "MAX_ENTRIES", 50)
+    monkeypatch.setattr(listing, "MAX_ENTRIES", 50)
     for number in range(60):
         (tmp_path / f"{number}.txt").touch()
     source = Source(tmp_path)
@@ -142,7 +141,7 @@ def test_a_crowded_directory_is_cut_and_reported(
 def test_entries_that_are_no_files_count_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_module, "MAX_ENTRIES", 50)
+    monkeypatch.setattr(listing, "MAX_ENTRIES", 50)
     for number in range(60):
         (tmp_path / f"{number}.txt").symlink_to("nothing")
     source = Source(tmp_path)
@@ -588,7 +587,7 @@ def test_a_document_that_was_mended_is_used_and_reported(tmp_path: Path) -> None
 @pytest.fixture(params=["at once", "streamed"])
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "streamed":
-        monkeypatch.setattr(source_module, "_WHOLE", 0)
+        monkeypatch.setattr(reading, "_WHOLE", 0)
 
 
 @pytest.mark.usefixtures("either_way")
@@ -616,6 +615,25 @@ def test_lines_are_numbered_and_blank_ones_passed_over(
     assert source.problems == []
 
 
+@pytest.mark.parametrize("size", [10, 2**20])
+@pytest.mark.parametrize(
+    ("rest", "expected", "codes"),
+    [
+        (b'"}', "", []),
+        (b'\\ud83d"}', "\ufffd", ["mended_json"]),
+        (b"", None, ["malformed_json"]),
+    ],
+)
+def test_a_large_document_is_read_as_a_small_one(
+    tmp_path: Path, size: int, rest: bytes, expected: str | None, codes: list[str]
+) -> None:
+    (tmp_path / "f.json").write_bytes(b'{"a": "' + b"x" * size + rest)
+    source = Source(tmp_path)
+    found = source.read_json("f.json", msgspec.json.Decoder(dict[str, str]))
+    assert found == (None if expected is None else {"a": "x" * size + expected})
+    assert [problem.code for problem in source.problems] == codes
+
+
 @given(data=st.lists(st.sampled_from([b"\n", b" ", b"\r", b"x", b"{}", b"\xff"])).map(b"".join))
 @settings(max_examples=60, deadline=None)
 def test_both_ways_to_read_lines_agree(data: bytes, tmp_path_factory: Any) -> None:
@@ -624,7 +642,7 @@ def test_both_ways_to_read_lines_agree(data: bytes, tmp_path_factory: Any) -> No
     expected = [(number, line) for number, line in enumerate(data.split(b"\n"), 1) if line.strip()]
     assert lines(Source(folder), "log") == expected
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source_module, "_WHOLE", -1)
+        patch.setattr(reading, "_WHOLE", -1)
         assert lines(Source(folder), "log") == expected
 
 
@@ -655,8 +673,8 @@ def test_a_line_of_fifty_megabytes_is_passed_over_in_bounded_memory(tmp_path: Pa
 def test_a_long_line_at_the_end_without_a_line_feed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_module, "_WHOLE", 0)
-    monkeypatch.setattr(source_module, "MAX_LINE", 10)
+    monkeypatch.setattr(reading, "_WHOLE", 0)
+    monkeypatch.setattr(reading, "MAX_LINE", 10)
     (tmp_path / "log").write_bytes(b"123456789\n" + b"x" * 25)
     source = Source(tmp_path)
     assert lines(source, "log") == [(1, b"123456789")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,18 @@ from hypothesis import strategies as st
 
 from aggregated import the_trace, the_trial
 from evaltrace.source import Source
-from evaltrace.testlogs import find_tests, junit, read_tests, reports
-from evaltrace.testlogs.lines import TEXT_LIMIT, read_lines, to_lines
+from evaltrace.testlogs import PRINTED_REPORTS, find_tests, junit, read_tests, reports
+from evaltrace.testlogs import TEXTS as OUTPUT_TEXTS
+from evaltrace.testlogs.lines import (
+    _LINE_END,
+    _PREFIX,
+    _RETURN,
+    TEXT_LIMIT,
+    Output,
+    read_output,
+)
+from evaltrace.trace import TestFormat
+from evaltrace.untrusted import printable
 from job_dirs import Step, write_job
 from testlogs import FIXTURES, GO, JEST, PYTEST, codes, counts, fixture, folder_of, read, statuses
 
@@ -232,7 +243,7 @@ def test_every_changed_byte_can_be_read(tmp_path: Path, path: Path) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from([line for text in TEXTS for line in text.split("\n")])))
 def test_lines_in_any_order_can_be_read(lines: list[str]) -> None:
-    tests = find_tests(lines)
+    tests = find_tests(Output("\n".join(lines)))
     if tests is not None:
         assert len(statuses(tests)) == len(tests.cases)
         assert all(number is None or number >= 0 for number in counts(tests))
@@ -241,7 +252,7 @@ def test_lines_in_any_order_can_be_read(lines: list[str]) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_text_of_anything_is_no_test(text: str) -> None:
-    assert find_tests(to_lines(text)) is None
+    assert find_tests(Output(text)) is None
 
 
 @settings(max_examples=100, deadline=None)
@@ -254,7 +265,7 @@ def test_a_text_of_anything_is_no_test(text: str) -> None:
     )
 )
 def test_words_of_runners_in_a_sentence_are_no_test(words: list[str]) -> None:
-    assert find_tests(["the " + " ".join(words)]) is None
+    assert find_tests(Output("the " + " ".join(words))) is None
 
 
 @pytest.mark.parametrize(
@@ -263,8 +274,8 @@ def test_words_of_runners_in_a_sentence_are_no_test(words: list[str]) -> None:
 def test_lines_without_end_take_no_time_without_end(tmp_path: Path, opening: str) -> None:
     text = opening * (200_000 // len(opening))
     (tmp_path / "test-stdout.txt").write_text(text)
-    lines, cut = read_lines(Source(tmp_path), "test-stdout.txt")
-    assert (find_tests(lines), cut) == (None, False)
+    output, cut = read_output(Source(tmp_path), "test-stdout.txt")
+    assert (find_tests(output), cut) == (None, False)
 
 
 def test_xml_that_is_large_and_flat(tmp_path: Path) -> None:
@@ -286,3 +297,56 @@ def test_a_printed_part_of_a_report_is_no_doubt(tmp_path: Path) -> None:
     found = read_tests(Source(tmp_path), "verifier")
     assert found is not None
     assert (found[0].summary.total, found[0].doubt) == (3, None)
+
+
+# What is passed over quickly.
+
+_FORMATS = {**PRINTED_REPORTS, **OUTPUT_TEXTS}
+
+
+@pytest.mark.parametrize("name", _FORMATS)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_an_output_that_is_not_recognised_has_no_tests(
+    name: TestFormat, data: st.DataObject
+) -> None:
+    known = [line for text in TEXTS for line in Output(text).lines]
+    output = Output("\n".join(data.draw(st.lists(st.sampled_from(known), max_size=6))))
+    format = _FORMATS[name]
+    if format.from_lines(output.lines) is not None:
+        assert format.recognises("\n".join(output.telling(format.begins, "::")))
+
+
+_BEFORE = ["", "web | ", "2026-01-02T03:04:05Z ", "web | [2026-01-02 03:04:05,1] ", "a|", "\t"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_no_line_that_tells_something_is_passed_over(data: st.DataObject) -> None:
+    known = st.sampled_from([line for text in TEXTS for line in text.split("\n")])
+    line = st.tuples(st.sampled_from(_BEFORE), known, st.sampled_from(["", "  ", "\t"]))
+    output = Output("\n".join(data.draw(st.lists(line.map("".join), max_size=6))))
+    telling = re.compile("::|^(?:[=E]|  )")
+    given = output.telling("[=E]|  ", "::")
+    assert list(filter(telling.search, given)) == list(filter(telling.search, output.lines))
+
+
+def test_each_fixture_is_recognised_by_a_reader() -> None:
+    found = [{n for n, row in _FORMATS.items() if row.recognises(text)} for text in TEXTS]
+    assert all(found)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["\x1b[31m", "\x1b[0m", "\x1b", "[", "\x1b]0;t\x07", "\x9d", "\x9b1m", "\x1b[1G", "\r",
+             "\n", "\r\n", "\t", " ", "a", "\u202e", "web | ", "2026-01-02T03:04:05Z ", "\x1b[K"]
+        ),
+        max_size=12,
+    ).map("".join)
+)  # fmt: skip
+def test_lines_are_cleaned_as_the_whole_text_is(text: str) -> None:
+    whole = printable(_RETURN.sub("\n", _LINE_END.sub("\n", text)))
+    expected = [_PREFIX.sub("", line, count=1).rstrip() for line in whole.split("\n")]
+    assert Output(text).lines == expected

@@ -10,7 +10,7 @@ import pytest
 from aggregated import CORPUS
 from evaltrace.source import Source
 from evaltrace.testlogs import ctrf, find_tests, junit, read_tests
-from evaltrace.testlogs.lines import read_lines
+from evaltrace.testlogs.lines import read_output
 from testlogs import counts, statuses
 
 LAB = sorted((CORPUS / "lab-dev").glob("jobs/**/verifier/ctrf.json"))
@@ -24,7 +24,7 @@ def test_words_and_report_agree_on_every_test() -> None:
     for path in LAB:
         source = Source(path.parent)
         report = read_tests(source, "")
-        words = find_tests(read_lines(source, "test-stdout.txt")[0])
+        words = find_tests(read_output(source, "test-stdout.txt")[0])
         assert report is not None
         assert report[0].source == "ctrf"
         assert statuses(words) == statuses(report[0]), path
@@ -35,7 +35,7 @@ def test_words_and_report_agree_on_every_test() -> None:
 def test_words_where_there_is_no_report() -> None:
     found = {}
     for path in (CORPUS / "harbor-2025-11-claude-code").rglob("test-stdout.txt"):
-        tests = find_tests(read_lines(Source(path.parent), path.name)[0])
+        tests = find_tests(read_output(Source(path.parent), path.name)[0])
         assert tests is not None
         found[path.parents[1].name] = (tests.source, counts(tests), len(tests.cases), tests.doubt)
     assert found == {

@@ -11,7 +11,7 @@ import pytest
 from evaltrace import trace as tr
 from evaltrace.source import Source
 from evaltrace.testlogs import find_tests, read_tests
-from evaltrace.testlogs.lines import to_lines
+from evaltrace.testlogs.lines import Output
 from testlogs import (
     FIXTURES,
     GO,
@@ -351,7 +351,7 @@ def test_a_prolog_without_end_takes_no_time_without_end(tmp_path: Path, opening:
 def test_jest_names_are_those_that_it_prints(tmp_path: Path) -> None:
     tests = read(folder_of(tmp_path, results__json=fixture("jest.json")))
     assert (statuses(tests), counts(tests)) == (JEST, (6, 3, 1, 2))
-    assert statuses(find_tests(to_lines(fixture("jest.txt")))) == JEST
+    assert statuses(find_tests(Output(fixture("jest.txt")))) == JEST
     assert tests is not None
     assert (tests.source, tests.doubt) == ("jest_json", None)
     assert messages(tests)["cart > takes 5 ms"] == (
@@ -379,7 +379,7 @@ def test_odd_tests_of_jest_do_not_cost_the_others(tmp_path: Path) -> None:
 def test_go_names_are_those_that_it_prints(tmp_path: Path) -> None:
     tests = read(folder_of(tmp_path, go__jsonl=fixture("go.jsonl")))
     assert statuses(tests) == GO
-    assert statuses(find_tests(to_lines(fixture("go.txt")))) == GO
+    assert statuses(find_tests(Output(fixture("go.txt")))) == GO
     assert messages(tests) == {
         "example.com/shop/cart/TestAdd/large_sum": "cart_test.go:14: got 3, want 4",
         "example.com/shop/cart/TestNet": "cart_test.go:30: no network",

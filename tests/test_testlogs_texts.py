@@ -6,12 +6,12 @@ import pytest
 
 from evaltrace import trace as tr
 from evaltrace.testlogs import find_tests
-from evaltrace.testlogs.lines import to_lines
+from evaltrace.testlogs.lines import Output
 from testlogs import GO, JEST, PYTEST, counts, fixture, messages, statuses
 
 
 def found(text: str) -> tr.Tests | None:
-    return find_tests(to_lines(text))
+    return find_tests(Output(text))
 
 
 def doubt(tests: tr.Tests | None) -> str | None:

@@ -176,6 +176,53 @@ def test_texts_are_cleaned() -> None:
     assert transcript.call("c1", "t\ud800").name == "t\ufffd"
 
 
+def test_all_that_a_call_and_its_result_say_is_cleaned_and_bounded() -> None:
+    transcript, long = Transcript(), "x" * (TEXT_LIMIT + 1)
+    call = transcript.call(
+        "id\ud800", "t\ud800", input="in\ud800", started_at="now", parent_id="e0"
+    )
+    transcript.returned("id\ud800", failed=False, output="out\ud800", duration_ms=2.5)
+    event = call.event
+    assert event is not None
+    assert (event.name, event.input, event.output) == ("t\ufffd", "in\ufffd", "out\ufffd")
+    assert (event.started_at, event.parent_id, event.duration_ms) == ("now", "e0", 2.5)
+    assert event.data == {"call_id": "id\ufffd", "kind": "other"}
+    transcript.call("c2", long, input=long)
+    transcript.returned("c2", failed=True, output=long)
+    assert [(cut.field, cut.unit) for cut in transcript.truncated] == [
+        ("events.e1.data", "bytes"),
+        ("events.e2.name", "characters"),
+        ("events.e2.input", "characters"),
+        ("events.e2.output", "characters"),
+    ]
+
+
+def test_what_a_model_says_is_cleaned_and_bounded() -> None:
+    transcript = Transcript()
+    event = transcript.spoke("m\ud800", "e0", None)
+    transcript.says(event, ["a\ud800", "b"], ["x" * (TEXT_LIMIT + 1)])
+    assert (event.id, event.role, event.parent_id) == ("e1", "assistant", "e0")
+    assert (event.model, event.text) == ("m\ufffd", "a\ufffd\nb")
+    assert [cut.field for cut in transcript.truncated] == ["events.e1.reasoning"]
+    silent = transcript.spoke(None, None, None)
+    transcript.says(silent, [], [])
+    assert (silent.text, silent.reasoning) == (None, None)
+
+
+def test_the_server_that_a_log_names_makes_a_call_one_of_mcp() -> None:
+    calls = [
+        Transcript().call("1", name, server)
+        for name, server in [
+            ("Read", "docs"),
+            ("mcp__a__b", None),
+            ("mcp__a__b", "z"),
+            ("Read", ""),
+        ]
+    ]
+    found = [(call.server, call.kind) for call in calls]
+    assert found == [("docs", "mcp"), ("a", "mcp"), ("z", "mcp"), (None, "read")]
+
+
 # Two logs of one run.
 
 

@@ -15,6 +15,7 @@ from evaltrace.untrusted import (
     bounded,
     clean,
     digest,
+    is_bounded,
     one_line,
     printable,
     shorten,
@@ -198,3 +199,29 @@ def test_keys_are_cleaned_and_shortened() -> None:
 def test_keys_that_become_one_are_counted_as_cut() -> None:
     kept = bounded({chr(0xD800): 1, chr(0xD801): 2}, 10)
     assert kept == {"\ufffd": 2, "[...]": "[... 1 keys cut ...]"}
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | NOISE,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NOISE, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(VALUES, st.sampled_from([3, 50]), st.integers(0, 3))
+def test_a_value_is_bounded_when_bounding_changes_nothing(
+    value: Any, limit: int, depth: int
+) -> None:
+    assert is_bounded(value, limit, depth) == (bounded(value, limit, depth) == value)
+
+
+@pytest.mark.parametrize(
+    "value", [[0] * (MAX_ITEMS + 1), dict.fromkeys(map(str, range(MAX_ITEMS + 1))), {"k" * 201: 1}]
+)
+def test_what_has_too_many_items_or_too_long_a_key_is_not_bounded(value: Any) -> None:
+    assert not is_bounded(value, 1000)
+
+
+@given(NOISE)
+def test_cleaning_replaces_lone_surrogates_and_nothing_else(text: str) -> None:
+    assert clean(text) == re.sub("[\ud800-\udfff]", "\ufffd", text)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 _NORMAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 
+_FEW = 64
+"""Times that are remembered: a log has each several times, near by. More are slower to find."""
 
+
+@lru_cache(_FEW)
 def parse_time(stamp: str | None) -> datetime | None:
     """Parse an ISO 8601 time; None when it is absent or not one. A naive time stays naive."""
     if not stamp:
@@ -18,6 +23,7 @@ def parse_time(stamp: str | None) -> datetime | None:
         return None
 
 
+@lru_cache(_FEW)
 def to_utc(stamp: str | None) -> str | None:
     """Normalise a time to `YYYY-MM-DDTHH:MM:SS[.ffffff]Z`; a naive one keeps no zone."""
     time = parse_time(stamp)
@@ -41,9 +47,8 @@ def elapsed_ms(start: str | None, end: str | None) -> float | None:
     first, last = parse_time(start), parse_time(end)
     if first is None or last is None or (first.tzinfo is None) != (last.tzinfo is None):
         return None
-    if last < first:
-        return None
-    return round((last - first).total_seconds() * 1000, 3)
+    span = (last - first).total_seconds()
+    return round(span * 1000, 3) if span >= 0 else None
 
 
 def elapsed_s(start: str | None, end: str | None) -> float | None:

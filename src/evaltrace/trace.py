@@ -23,7 +23,7 @@ Cause = Literal[
 ]  # fmt: skip
 
 
-class Usage(msgspec.Struct, kw_only=True):
+class Usage(msgspec.Struct, kw_only=True, gc=False):
     """Tokens as the model provider counts them; `input_tokens` excludes the cache."""
 
     input_tokens: int | None = None
@@ -32,7 +32,7 @@ class Usage(msgspec.Struct, kw_only=True):
     cache_read_input_tokens: int | None = None
 
 
-class ModelUsage(Usage, kw_only=True):
+class ModelUsage(Usage, kw_only=True, gc=False):
     """The usage of one model within a run, and what it cost."""
 
     cost_usd: float | None = None
@@ -196,7 +196,7 @@ class McpServer(msgspec.Struct, kw_only=True):
     configured_in: list[str] = []
 
 
-class ToolCalls(msgspec.Struct, kw_only=True):
+class ToolCalls(msgspec.Struct, kw_only=True, gc=False):
     """All calls of one tool in a run, those of subagents included."""
 
     name: str
@@ -223,7 +223,7 @@ class Tools(msgspec.Struct, kw_only=True):
     mentions: list[Mentions] | None = None
 
 
-class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One thing that happened: a message, a tool call, a step. Absent fields are left out."""
 
     id: str
@@ -276,7 +276,7 @@ class TestSummary(msgspec.Struct, kw_only=True):
     other: int | None = None
 
 
-class TestCase(msgspec.Struct, kw_only=True):
+class TestCase(msgspec.Struct, kw_only=True, gc=False):
     """One test of the verifier."""
 
     name: str

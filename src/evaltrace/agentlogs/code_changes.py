@@ -6,8 +6,9 @@ written. Source: Harbor format reference, section 7 (3).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from evaltrace.agentlogs.apply_patch import without_patch
 from evaltrace.agentlogs.harmless import asks_subagent_to_work, is_harmless, names_reading
@@ -16,6 +17,10 @@ from evaltrace.agentlogs.transcript import Call, Transcript
 from evaltrace.patches.edits import Edit
 from evaltrace.patches.rebuilding import Rebuilt, rebuild
 from evaltrace.trace import CodeStats
+
+_BY_SHELL = "a shell command may have written"
+_SHORT = 200
+"""Characters of a command that it pays to remember."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +38,13 @@ def rebuild_changes(transcripts: Sequence[Transcript]) -> RebuiltChanges | None:
 
     A run that left no edit and may have written in other ways tells nothing.
     """
-    edits = [edit for transcript in transcripts for edit in _edits(transcript)]
-    doubts = list(dict.fromkeys(doubt for row in transcripts for doubt in _doubts(row)))
-    if not transcripts or (doubts and all(edit.sighted for edit in edits)):
+    found: dict[str, None] = {}
+    for transcript in transcripts:
+        found.update(dict.fromkeys(_doubts(transcript, found)))
+    doubts = list(found)
+    if not transcripts or (doubts and not any(map(_changes, transcripts))):
         return None
+    edits = [edit for transcript in transcripts for edit in _edits(transcript)]
     cwd = next((row.cwd for row in transcripts if row.cwd), None)
     rebuilt = rebuild(edits, cwd=cwd)
     if rebuilt.left_out:
@@ -45,28 +53,42 @@ def rebuild_changes(transcripts: Sequence[Transcript]) -> RebuiltChanges | None:
     return RebuiltChanges(rebuilt.diff, stats, rebuilt.left_out, doubts)
 
 
+def _changes(transcript: Transcript) -> bool:
+    """Tell whether a run left an edit that is more than a sighting."""
+    calls = (call.edits for call in transcript.calls.values() if call.failed is False)
+    return any(not edit.sighted for edits in (transcript.edits, *calls) for edit in edits)
+
+
 def _edits(transcript: Transcript) -> Iterator[Edit]:
     yield from transcript.edits
-    for call in transcript.calls.values():
+    for call_id, call in transcript.calls.items():
         if call.failed is False:
-            yield from call.seen
+            yield from transcript.shown(call_id)
             yield from call.edits
 
 
-def _doubts(transcript: Transcript) -> Iterator[str]:
-    """Give the reasons why the edits of a run may not be all its changes."""
+def _doubts(transcript: Transcript, known: Container[str]) -> Iterator[str]:
+    """Give the reasons why the edits of a run may not be all its changes.
+
+    Commands are not judged where it is `known` that one may have written: it takes long.
+    """
     if transcript.doubt:
         yield transcript.doubt
     if not (transcript.calls or transcript.turns):
         yield "the log shows no work"
     if transcript.edits_lost:
         yield f"{transcript.edits_lost} edits were too large to keep"
-    told = _parents(transcript)
+    delegated = any(call.kind == "subagent" for call in transcript.calls.values())
+    told = _parents(transcript) if delegated else set()
+    written = _BY_SHELL in known
     for call in transcript.calls.values():
         if call.kind == "subagent":
             doubt = None if _is_told(call, told) else "a subagent may have written"
+        elif call.kind == "shell" and written:
+            continue
         else:
             doubt = _doubt(call, transcript.cwd)
+            written = written or doubt == _BY_SHELL
         if doubt:
             yield doubt
 
@@ -89,7 +111,7 @@ def _is_told(call: Call, parents: set[str]) -> bool:
 
 def _doubt(call: Call, cwd: str | None) -> str | None:
     if call.kind == "shell":
-        return "a shell command may have written" if _shell_may_write(call, cwd) else None
+        return _BY_SHELL if _shell_may_write(call, cwd) else None
     if call.kind == "edit" and call.failed is not True and call.reading is None:
         if call.failed is None:
             return "an edit has no result"
@@ -106,7 +128,13 @@ def _shell_may_write(call: Call, cwd: str | None) -> bool:
     if call.edits:
         # What a patch did that failed, or has no result, is not known.
         command = without_patch(command) if command and call.failed is False else None
-    return command is None or may_write(command, cwd)
+    if command is None:
+        return True
+    return (_known_to_write if len(command) <= _SHORT else may_write)(command, cwd)
+
+
+# Most commands of a run are short, and were run before: in it, or in another trial.
+_known_to_write = lru_cache(4096)(may_write)
 
 
 def _stats(rebuilt: Rebuilt, *, complete: bool) -> CodeStats:

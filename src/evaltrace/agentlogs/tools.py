@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from evaltrace.trace import Kind
+from evaltrace.untrusted import clean
 
 _MCP = re.compile(r"^mcp__(.+?)__(.+)$")
 
@@ -63,17 +65,26 @@ KINDS = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 """Kind by lower-case tool name; what is not here is `other`."""
 
 
+@lru_cache(maxsize=256)
 def server_of(name: str) -> str | None:
     """Give the MCP server in a name like `mcp__server__tool`, None for other names."""
     match = _MCP.match(name)
     return match.group(1) if match else None
 
 
+@lru_cache(maxsize=256)
 def kind_of(name: str, server: str | None = None) -> Kind:
     """Sort a tool by its name; a tool of an MCP server is `mcp` whatever its name."""
     if server is not None or _MCP.match(name):
         return "mcp"
     return KINDS.get(name.lower(), "other")
+
+
+@lru_cache(maxsize=256)
+def tool_of(name: str) -> tuple[str, str | None, Kind]:
+    """Give a tool's name, cleaned, its server and its kind."""
+    server = server_of(name)
+    return clean(name), server, kind_of(name, server)
 
 
 _COMMAND_KEYS = ("command", "cmd", "keystrokes", "raw_action", "code", "script")
@@ -87,7 +98,11 @@ def command_of(value: Any) -> str | None:
     if isinstance(value, str):
         return value
     given = value if isinstance(value, dict) else {}
-    found = next((given[key] for key in _COMMAND_KEYS if given.get(key)), None)
+    found = None
+    for key in _COMMAND_KEYS:
+        if given.get(key):
+            found = given[key]
+            break
     if isinstance(found, list):
         return " ".join(str(part) for part in found)
     return found if isinstance(found, str) else None

@@ -6,53 +6,26 @@ each tool call once, usage by model, how the run ended. Texts are bounded here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
 
-from evaltrace.agentlogs.sightings import Reading, reading_of, sightings_in
-from evaltrace.agentlogs.tools import command_of, kind_of, server_of
+from evaltrace.agentlogs.calls import EDITS_LIMIT, Call, Room, tally
+from evaltrace.agentlogs.faults import LineFaults
+from evaltrace.agentlogs.sightings import reading_of
+from evaltrace.agentlogs.tools import command_of, kind_of, tool_of
 from evaltrace.cuts import cut_text, to_truncation
-from evaltrace.jsontext import Malformed, begins_object, decode
 from evaltrace.patches.edits import Edit
-from evaltrace.source import Source
-from evaltrace.trace import (
-    AgentResponse,
-    Event,
-    McpServer,
-    ModelUsage,
-    ToolCalls,
-    Truncation,
-    Usage,
-)
-from evaltrace.untrusted import bounded, clean, one_line
+from evaltrace.trace import AgentResponse, Event, McpServer, ModelUsage, Truncation, Usage
+from evaltrace.untrusted import bounded, clean, is_bounded
 
 TEXT_LIMIT = 65_536
 """Characters kept of one text of an event."""
 
-EDITS_LIMIT = 64 * 2**20
-"""Characters kept of all edits of a run, for the rebuilding of its diff."""
-
-
-@dataclass(slots=True)
-class Call:
-    """One tool call; `failed` is None while no result has been seen.
-
-    `command` is what a shell was given, `edits` what the call did to files if it succeeded,
-    `reading` what it was to show of files, and `seen` what it showed.
-    """
-
-    name: str
-    server: str | None = None
-    kind: str = "other"
-    failed: bool | None = None
-    event: Event | None = None
-    command: str | None = None
-    edits: list[Edit] = field(default_factory=list)
-    reading: Reading | None = None
-    seen: list[Edit] = field(default_factory=list)
+_VALUES = ("input", "data")
+_SHOWING = ("shell", "read", "edit")
 
 
 @dataclass(slots=True)
@@ -114,20 +87,53 @@ class Transcript:
     doubt: str | None = None
     sources: dict[str, str] = field(default_factory=dict)
     truncated: list[Truncation] = field(default_factory=list)
-    edits_lost: int = 0
-    _edited: int = 0
+    room: Room = field(default_factory=Room)
     _outline: list[Event] = field(default_factory=list)
-    _seen: int = 0
 
     def add(self, type: str, **fields: Any) -> Event:
         """Append an event; its texts and its input are cleaned and bounded."""
-        event = Event(id=f"{self.prefix}e{len(self.outline) + 1}", type=type)
-        self.outline.append(event)
-        for name, value in fields.items():
-            if self.keep_events:
-                setattr(event, name, self._kept(event, name, value))
-            elif name in ("role", "parent_id") or (name == "data" and "subagent" in (value or ())):
-                setattr(event, name, value)
+        if not self.keep_events:
+            return self._note(type, fields)
+        number = f"{self.prefix}e{len(self.events) + 1}"
+        event = Event(id=number, type=type, **self._kept(number, fields))
+        self.events.append(event)
+        return event
+
+    def spoke(self, model: str | None, parent_id: str | None, started_at: str | None) -> Event:
+        """Append a message of a model, of which all else is set later."""
+        if not self.keep_events:
+            return self._note("message", {"role": "assistant", "parent_id": parent_id})
+        number = f"{self.prefix}e{len(self.events) + 1}"
+        event = Event(
+            id=number,
+            type="message",
+            role="assistant",
+            model=None if model is None else self._text(number, "model", model),
+            parent_id=parent_id,
+            started_at=started_at,
+        )
+        self.events.append(event)
+        return event
+
+    def says(self, event: Event, texts: list[str], thoughts: list[str]) -> None:
+        """Set what a message says, and what was thought before."""
+        if texts:
+            event.text = self._text(event.id, "text", "\n".join(texts))
+        if thoughts:
+            event.reasoning = self._text(event.id, "reasoning", "\n".join(thoughts))
+
+    def _note(self, type: str, fields: dict[str, Any]) -> Event:
+        """Note who did what below what; nothing else of an event is needed to count."""
+        event = Event(
+            id=f"{self.prefix}e{len(self._outline) + 1}",
+            type=type,
+            role=fields.get("role"),
+            parent_id=fields.get("parent_id"),
+        )
+        told = fields.get("data")
+        if told and "subagent" in told:
+            event.data = told
+        self._outline.append(event)
         return event
 
     @property
@@ -135,28 +141,72 @@ class Transcript:
         """The events; where these are not kept, only who did what below what."""
         return self.events if self.keep_events else self._outline
 
+    @property
+    def edits_lost(self) -> int:
+        """How many edits there was no room for."""
+        return self.room.lost
+
     def finish(self, event: Event, **fields: Any) -> None:
         """Set fields of an event that was added before (its output, its status)."""
         if self.keep_events:
-            for name, value in fields.items():
-                setattr(event, name, self._kept(event, name, value))
+            for name, value in self._kept(event.id, fields).items():
+                setattr(event, name, value)
 
-    def call(self, call_id: str, name: str, server: str | None = None, **fields: Any) -> Call:
+    def call(
+        self,
+        call_id: str,
+        name: str,
+        server: str | None = None,
+        *,
+        parent_id: str | None = None,
+        started_at: str | None = None,
+        input: Any = None,
+    ) -> Call:
         """Record a tool call once; a call id seen before changes nothing."""
-        if call_id in self.calls:
-            return self.calls[call_id]
-        server = server or server_of(name)
-        kind = kind_of(name, server)
-        event = self.add("tool_call", name=name, data={"call_id": call_id, "kind": kind}, **fields)
-        call = Call(name=clean(name), server=server, kind=kind, event=event)
-        call.command = self._command(kind, fields.get("input"))
-        call.reading = reading_of(name, kind, fields.get("input"))
-        self.calls[call_id] = call
+        known = self.calls.get(call_id)
+        if known is not None:
+            return known
+        plain, own, kind = tool_of(name)
+        if server and server != own:
+            kind = kind_of(name, server)
+        if self.keep_events:
+            event = self._call_event(call_id, name, kind, input)
+            event.parent_id, event.started_at = parent_id, started_at
+        else:
+            event = self.add("tool_call", parent_id=parent_id)
+        call = self.calls[call_id] = Call(plain, server or own, kind, None, event)
+        if input is not None:
+            if kind == "shell":
+                call.command = _command(kind, input)
+            call.reading = reading_of(name, kind, input)
         return call
+
+    def _call_event(self, call_id: str, name: str, kind: str, given: Any) -> Event:
+        number = f"{self.prefix}e{len(self.events) + 1}"
+        kept = self._text(number, "name", name)
+        if given.__class__ is str:
+            given = self._text(number, "input", given)
+        elif given is not None:
+            given = self._any(number, "input", given)
+        mark: dict[str, Any] = {"call_id": call_id, "kind": kind}
+        if not call_id.isascii() or len(call_id) > TEXT_LIMIT:
+            mark = self._any(number, "data", mark)
+        event = Event(id=number, type="tool_call", name=kept, input=given, data=mark)
+        self.events.append(event)
+        return event
+
+    def count_call(self, call_id: str, name: str, given: Any) -> None:
+        """Record a call without an event, unless it is one that others may stand below."""
+        plain, server, kind = tool_of(name)
+        call = self.calls[call_id] = Call(plain, server, kind)
+        if given is not None:
+            call.command = _command(kind, given)
+        if kind == "subagent":
+            call.event = self.add("tool_call")
 
     def given(self, call: Call, value: Any) -> None:
         """Set the input of a call that was recorded before it was known."""
-        call.command = self._command(call.kind, value)
+        call.command = _command(call.kind, value)
         call.reading = reading_of(call.name, call.kind, value)
         if call.event is not None:
             self.finish(call.event, input=value)
@@ -169,59 +219,55 @@ class Transcript:
         call = self.calls.get(call_id) if call_id is not None else None
         if call is None and call_id is not None:
             return
-        if self._edited + edit.size > EDITS_LIMIT:
-            self.edits_lost += 1
-            return
-        if self._edited + self._seen + edit.size > EDITS_LIMIT:
-            self._forget_seen()
-        self._edited += edit.size
-        (self.edits if call is None else call.edits).append(edit)
-
-    def _see(self, call: Call, output: str) -> None:
-        """Keep what a call showed of files, where there is room beside the edits."""
-        call.seen = []
-        for edit in sightings_in(call.reading, output) if call.reading else ():
-            if self._edited + self._seen + edit.size <= EDITS_LIMIT:
-                self._seen += edit.size
-                call.seen.append(edit)
-
-    def _forget_seen(self) -> None:
-        self._seen = 0
-        for call in self.calls.values():
-            call.seen = []
-
-    def _command(self, kind: str, value: Any) -> str | None:
-        command = command_of(value) if kind == "shell" else None
-        return command[:TEXT_LIMIT] if command else None
+        if self.room.takes(edit, self.calls.values()):
+            (self.edits if call is None else call.edits).append(edit)
 
     def returned(self, call_id: str, *, failed: bool, output: str | None, **fields: Any) -> None:
         """Record the result of a tool call; the last result of a call counts."""
         call = self.calls.get(call_id)
-        if call is None:
-            return
+        if call is not None:
+            self.answered(call, failed, output)
+            if fields and call.event is not None:
+                self.finish(call.event, **fields)
+
+    def answered(self, call: Call, failed: bool, output: str | None) -> None:
+        """Record the result of a call that is at hand."""
         call.failed = failed
-        if call.kind in ("shell", "read", "edit") and output and not failed:
-            self._see(call, output)
-        if call.event is not None:
-            status = "error" if failed else "ok"
-            self.finish(call.event, status=status, output=output, **fields)
-            if call.kind == "subagent" and not self.keep_events and output:
-                call.event.output = output[:TEXT_LIMIT]  # it names what the subagent's log is
+        if output and not failed and call.kind in _SHOWING:
+            self.room.show(call, output)
+        event = call.event
+        if event is None:
+            return
+        if self.keep_events:
+            event.status = "error" if failed else "ok"
+            event.output = None if output is None else self._text(event.id, "output", output)
+        elif call.kind == "subagent" and output:
+            event.output = output[:TEXT_LIMIT]  # it names what the subagent's log is
+
+    def shown(self, call_id: str) -> list[Edit]:
+        """Give what a call showed of files; it counts unless the call failed."""
+        self.room.settle()
+        return self.calls[call_id].seen
 
     def adopt_calls(self, other: Transcript) -> None:
         """Take over calls, and results, that only another log of the same run has."""
         for call_id, call in other.calls.items():
             known = self.calls.setdefault(call_id, call)
             if known is call:
-                if self.keep_events and call.event is not None:
-                    self._adopt_event(call.event, other)
+                other.room.settle()
+                # Ids are of one log only: none of this one's events stands below the call.
+                event, call.event = call.event, None
+                if self.keep_events and event is not None:
+                    self._adopt_event(event, other)
                     call.event = self.events[-1]
                 continue
-            if _known(call.edits) > _known(known.edits):
+            if call.edits and known_contents(call.edits) > known_contents(known.edits):
                 known.edits = call.edits
             if known.failed is None and call.failed is not None:
                 output = call.event.output if call.event else None
                 self.returned(call_id, failed=call.failed, output=output)
+                for transcript in (self, other):
+                    transcript.room.settle()
                 known.seen = call.seen
 
     def _adopt_event(self, event: Event, other: Transcript) -> None:
@@ -240,26 +286,45 @@ class Transcript:
         if where not in server.configured_in:
             server.configured_in.append(where)
 
-    def _kept(self, event: Event, name: str, value: Any) -> Any:
-        if isinstance(value, str):
-            return self.cut(f"events.{event.id}.{name}", value)
-        if value is None or name not in ("input", "data"):
+    def _kept(self, number: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Clean and bound the fields of an event, and record what was cut."""
+        for name, value in fields.items():
+            if value.__class__ is str:
+                fields[name] = self._text(number, name, value)
+            elif value is not None and name in _VALUES:
+                fields[name] = self._any(number, name, value)
+        return fields
+
+    def _text(self, number: str, name: str, text: str) -> str:
+        if len(text) <= TEXT_LIMIT and (text.isascii() or clean(text) is text):
+            return text
+        return self.cut(f"events.{number}.{name}", text)
+
+    def _any(self, number: str, name: str, value: Any) -> Any:
+        if is_bounded(value, TEXT_LIMIT):
             return value
         kept = bounded(value, TEXT_LIMIT)
-        if kept != value:
-            place = f"events.{event.id}.{name}"
-            self.truncated.append(to_truncation(place, _to_json(value), _to_json(kept), "bytes"))
+        place, whole = f"events.{number}.{name}", _to_json(value)
+        self.truncated.append(to_truncation(place, whole, _to_json(kept), "bytes"))
         return kept
 
     def cut(self, place: str, text: str, limit: int = TEXT_LIMIT) -> str:
         """Bound a text, and record in `truncated` what was cut."""
-        kept, cuts = cut_text(place, clean(text), limit)
+        text = clean(text)
+        if len(text) <= limit:
+            return text
+        kept, cuts = cut_text(place, text, limit)
         self.truncated += cuts
         return kept
 
 
-def _known(edits: list[Edit]) -> int:
-    """Count what is known of whole contents."""
+def _command(kind: str, value: Any) -> str | None:
+    command = command_of(value) if kind == "shell" else None
+    return command[:TEXT_LIMIT] if command else None
+
+
+def known_contents(edits: list[Edit]) -> int:
+    """Count what is known of whole contents: up to three things of an edit."""
     return sum(
         (edit.created is not None) + (edit.before is not None) + (edit.after is not None)
         for edit in edits
@@ -271,95 +336,6 @@ def _to_json(value: Any) -> bytes:
         return msgspec.json.encode(value)
     except (RecursionError, UnicodeEncodeError):  # what can be written of it
         return msgspec.json.encode(bounded(value, TEXT_LIMIT))
-
-
-T = TypeVar("T")
-Row = tuple[int, memoryview | bytes]
-"""A line of a log, with its number."""
-
-_NOT_JSON = "not_json_lines"
-_SHOWN = 60
-
-
-def _quoted(row: memoryview | bytes) -> str:
-    """Show the beginning of a line in quotes."""
-    return f'"{one_line(bytes(row[: _SHOWN * 16]).decode("utf-8", "replace"), _SHOWN)}"'
-
-
-@dataclass
-class LineFaults:
-    """Lines of one log that could not be used as they are: counted, with the first of each."""
-
-    path: str
-    found: dict[str, tuple[int, int, str]] = field(default_factory=dict)
-    lines: int = 0
-
-    def add(self, code: str, line: int, detail: str) -> None:
-        """Count a faulty line."""
-        count, first, what = self.found.get(code, (0, line, detail))
-        self.found[code] = (count + 1, first, what)
-
-    def decoded(self, source: Source, decoder: msgspec.json.Decoder[T]) -> Iterator[tuple[int, T]]:
-        """Read the log's lines; give those that can be used, with their numbers."""
-        for number, row in self.objects(source.lines(self.path)):
-            try:
-                line, mended = decode(row, decoder)
-            except Malformed as fault:
-                self.malformed(number, fault, row)
-                continue
-            if mended:
-                self.add("mended_lines", number, mended)
-            yield number, line
-
-    def objects(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Count the lines; pass on those that may hold a JSON object, count the others as faulty.
-
-        Looks at the beginning of a line only: a log of millions of other lines costs seconds.
-        """
-        for row in rows:
-            self.lines += 1
-            if begins_object(row[1]):
-                yield row
-            elif _NOT_JSON in self.found:
-                count, first, what = self.found[_NOT_JSON]
-                self.found[_NOT_JSON] = (count + 1, first, what)
-            else:
-                self.found[_NOT_JSON] = (1, row[0], _quoted(row[1]))
-
-    def malformed(self, line: int, fault: Malformed, row: memoryview | bytes = b"") -> None:
-        """Count a line that is no JSON, too deep, or of an unexpected shape."""
-        code = f"{fault.code}_lines"
-        self.add(code, line, _quoted(row) if row and code == _NOT_JSON else str(fault))
-
-    def report(self, source: Source) -> None:
-        """Turn the counts into problems of the source."""
-        for code, (count, first, detail) in sorted(self.found.items()):
-            what, hint = _WORDS.get(code, ("could not be used", None))
-            lines = f"{count} of {self.lines} lines {what} (first: line {first}, {detail})"
-            source.report(code, self.path, lines, hint)
-
-
-_OTHERS = "The other lines were read."
-_WORDS = {
-    "not_json_lines": ("are not JSON", f"Harnesses mix standard error into logs. {_OTHERS}"),
-    "too_deep_lines": ("are nested too deeply", _OTHERS),
-    "wrong_shape_lines": ("do not fit the log's format", _OTHERS),
-    "mended_lines": ("were mended", "Nothing was lost; what is named was replaced."),
-}
-
-
-def tally(calls: Iterable[Call]) -> list[ToolCalls]:
-    """Count calls and failed calls by tool, in order of name."""
-    counts: dict[tuple[str, str | None], ToolCalls] = {}
-    for call in calls:
-        key = (call.name, call.server)
-        row = counts.setdefault(
-            key,
-            ToolCalls(name=call.name, server=call.server, kind=call.kind),  # type: ignore[arg-type]
-        )
-        row.count += 1
-        row.errors += call.failed is True
-    return sorted(counts.values(), key=lambda row: (row.server or "", row.name))
 
 
 def add_usage(total: Usage | None, part: Usage) -> Usage:
@@ -374,6 +350,21 @@ def add_usage(total: Usage | None, part: Usage) -> Usage:
         ),
         cache_read_input_tokens=_plus(total.cache_read_input_tokens, part.cache_read_input_tokens),
     )
+
+
+def sum_usage(parts: Sequence[Usage]) -> Usage:
+    """Sum token counts; a kind stays None only while no part knows it."""
+    return Usage(
+        input_tokens=_sum([part.input_tokens for part in parts]),
+        output_tokens=_sum([part.output_tokens for part in parts]),
+        cache_creation_input_tokens=_sum([part.cache_creation_input_tokens for part in parts]),
+        cache_read_input_tokens=_sum([part.cache_read_input_tokens for part in parts]),
+    )
+
+
+def _sum(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def _plus(one: int | None, other: int | None) -> int | None:
@@ -391,6 +382,6 @@ def total_usage(by_model: dict[str, ModelUsage]) -> Usage | None:
 
 
 __all__ = [
-    "Breakdown", "Call", "LineFaults", "Patch", "Spending", "Transcript",
-    "add_usage", "tally", "total_usage",
+    "EDITS_LIMIT", "Breakdown", "Call", "LineFaults", "Patch", "Spending", "Transcript",
+    "add_usage", "known_contents", "sum_usage", "tally", "total_usage",
 ]  # fmt: skip

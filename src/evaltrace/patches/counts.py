@@ -1,12 +1,16 @@
-"""Unified diffs: parsed with unidiff, counted by file."""
+"""Unified diffs counted by file: parsed with unidiff, unless they are plain."""
 
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from evaltrace.patches.plain import plain_changes
 from evaltrace.trace import CodeStats, FileChange
 from evaltrace.untrusted import clean
+
+if TYPE_CHECKING:
+    from unidiff.patch import PatchSet
 
 Source = Literal["artifact", "agent_patch", "reconstructed"]
 
@@ -28,27 +32,14 @@ def count_changes(diff: str, *, source: Source, complete: bool) -> CodeStats | N
 
     A diff of a merge (with `@@@`) is none: it has no single line that was added or removed.
     """
-    from unidiff.errors import UnidiffParseError
-    from unidiff.patch import PatchSet
-
-    if _COMBINED.search(diff):
+    if "@@@" in diff and _COMBINED.search(diff):
         return None
     if diff.count("\r\n") == diff.count("\n"):
         diff = diff.replace("\r\n", "\n")  # the whole file was converted, headers too
-    try:
-        patch = PatchSet(diff)
-    except (UnidiffParseError, ValueError, IndexError):
-        return None
-    files = [
-        FileChange(
-            path=unquoted(clean(file.path)),
-            change=_change(file.is_added_file, file.is_removed_file, file.is_rename),
-            added=None if file.is_binary_file else file.added,
-            removed=None if file.is_binary_file else file.removed,
-        )
-        for file in patch
-    ]
-    if not files and diff.strip():
+    files = plain_changes(diff)
+    if files is None:
+        files = _parsed_changes(diff)
+    if files is None or (not files and diff.strip()):
         return None
     return CodeStats(
         source=source,
@@ -58,6 +49,35 @@ def count_changes(diff: str, *, source: Source, complete: bool) -> CodeStats | N
         lines_added=sum(file.added or 0 for file in files),
         lines_removed=sum(file.removed or 0 for file in files),
     )
+
+
+def _parsed_changes(diff: str) -> list[FileChange] | None:
+    patch = _parsed(diff)
+    if patch is None:
+        return None
+    return [
+        FileChange(
+            path=unquoted(clean(file.path)),
+            change=_change(file.is_added_file, file.is_removed_file, file.is_rename),
+            added=None if file.is_binary_file else file.added,
+            removed=None if file.is_binary_file else file.removed,
+        )
+        for file in patch
+    ]
+
+
+def _parsed(diff: str) -> PatchSet | None:
+    from unidiff.errors import UnidiffParseError
+    from unidiff.patch import PatchSet
+
+    # Without its lines a diff is parsed several times faster; some releases then refuse an
+    # empty line, which stands for one of context.
+    for metadata_only in (True, False):
+        try:
+            return PatchSet(diff, metadata_only=metadata_only)
+        except (UnidiffParseError, ValueError, IndexError):
+            continue
+    return None
 
 
 def unquoted(path: str) -> str:

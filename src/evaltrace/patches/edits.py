@@ -32,8 +32,13 @@ class Hunk:
 
     def sides(self) -> tuple[list[str], list[str]]:
         """Give the old and the new lines, with their line ends."""
-        old = [f"{line[1:]}\n" for line in self.lines if line[:1] != "+"]
-        new = [f"{line[1:]}\n" for line in self.lines if line[:1] != "-"]
+        marks = {line[:1] for line in self.lines}
+        if "+" in marks or "-" in marks:
+            old = [f"{line[1:]}\n" for line in self.lines if line[:1] != "+"]
+            new = [f"{line[1:]}\n" for line in self.lines if line[:1] != "-"]
+        else:
+            old = [f"{line[1:]}\n" for line in self.lines]
+            new = [*old]
         open_ends = [self.ended_open, self.ends_open]
         if any(open_ends) and self.lines[-1:] and self.lines[-1][:1] not in ("+", "-"):
             open_ends = [True, True]  # the last line is on both sides

@@ -32,9 +32,9 @@ _LETTERS = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 34: '"',
 
 def quoted(path: str) -> str:
     r"""Write a path as git does: unusual ones in quotes (`"caf\303\251.md"`)."""
-    octets = path.encode("utf-8", "replace")
-    if all(32 <= octet < 127 and octet not in b'"\\' for octet in octets):
+    if path.isascii() and path.isprintable() and not ('"' in path or "\\" in path):
         return path
+    octets = path.encode("utf-8", "replace")
     return '"' + "".join(map(_escaped, octets)) + '"'
 
 
@@ -157,9 +157,11 @@ class _Hunks:
         return str(start + 1) if count == 1 else f"{start + 1},{count}"
 
     def _add(self, mark: str, lines: Sequence[str]) -> None:
-        for line in lines:
-            closed = line.endswith("\n")
-            self.parts.append(f"{mark}{line}" if closed else f"{mark}{line}\n{_NO_END}")
+        # Only the last line of a file may have no end.
+        if lines:
+            self.parts += [mark, mark.join(lines)]
+            if not lines[-1].endswith("\n"):
+                self.parts.append(f"\n{_NO_END}")
 
 
 def _heading(lines: Sequence[str]) -> str:
@@ -232,9 +234,14 @@ def compare(old: Sequence[str], new: Sequence[str]) -> list[Change]:
     Lines that stand once in both are anchors; between two of them the least change is
     looked for, and where there would be too much of it, all lines are replaced.
     """
+    if not old or not new:
+        return [(0, len(old), 0, len(new))] if old or new else []
     head = shared_head(old, new)
     tail = shared_tail(old[head:], new[head:])
-    anchors = [(head + i, head + j) for i, j in _anchors(*_middle(old, new, head, tail))]
+    one, other = _middle(old, new, head, tail)
+    if set(one).isdisjoint(other):  # a change of few lines, mostly: all of them
+        return [(head, head + len(one), head, head + len(other))] if one or other else []
+    anchors = [(head + i, head + j) for i, j in _anchors(one, other)]
     changes: list[Change] = []
     at = (head, head)
     for i, j in [*anchors, (len(old) - tail, len(new) - tail)]:
@@ -300,15 +307,20 @@ def _reached(old: Sequence[str], new: Sequence[str]) -> list[dict[int, int]] | N
     """Give for each number of steps how far each diagonal got; None for too many steps."""
     trace: list[dict[int, int]] = []
     reached = {1: 0}
+    last, final = len(old), len(new)
     for depth in range(_MOST_STEPS + 1):
         now: dict[int, int] = {}
         for k in range(-depth, depth + 1, 2):
-            down = k == -depth or (k != depth and reached.get(k - 1, -1) < reached.get(k + 1, -1))
-            i = reached[k + 1] if down else reached[k - 1] + 1
-            while i < len(old) and 0 <= i - k < len(new) and old[i] == new[i - k]:
+            if k == -depth or (k != depth and reached[k - 1] < reached[k + 1]):
+                i = reached[k + 1]
+            else:
+                i = reached[k - 1] + 1
+            j = i - k
+            while i < last and j < final and old[i] == new[j]:
                 i += 1
+                j += 1
             now[k] = i
-            if i >= len(old) and i - k >= len(new):
+            if i >= last and j >= final:
                 return [*trace, now]
         trace.append(now)
         reached = now

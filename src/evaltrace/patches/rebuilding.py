@@ -83,6 +83,8 @@ def _followed(edits: list[Edit], worktree: Worktree, begins: dict[Place, int]) -
 
 def _worth_following(edits: list[Edit], worktree: Worktree) -> list[Edit]:
     """Leave out sightings of files that no edit changes, and of too many parts of one."""
+    if not any(edit.sighted for edit in edits):
+        return edits
     paths = [(edit.path, edit.moved_to) for edit in edits if not edit.sighted]
     changed = {worktree.place(path) for pair in paths for path in pair if path is not None}
     kept: list[Edit] = []
@@ -235,8 +237,7 @@ class _Tree:
     def _see(self, place: Place, sighting: Edit, number: int) -> None:
         if number < self._begins.get(place, 0):
             return
-        file = self.last.get(place)
-        if file is not None:
+        if (file := self.last.get(place)) is not None:
             file.see(sighting, place)
         else:
             self._sighted.setdefault(place, []).append(sighting)
@@ -388,7 +389,7 @@ def _unfit(segments: list[Gap | Block]) -> str | None:
     for segment in segments:
         if isinstance(segment, Gap):
             continue
-        for lines in (segment.old, segment.new):
+        for lines in filter(None, (segment.old, segment.new)):
             text = "".join(lines)
             if "\0" in text:
                 return "its content is binary"

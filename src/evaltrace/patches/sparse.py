@@ -6,7 +6,6 @@ What has not been seen is a gap: nothing in it ever changed.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -58,7 +57,7 @@ class SparseLines:
     segments: list[Gap | Block] = field(default_factory=lambda: [Gap()])
     _cursor: tuple[Block, int] | None = None
     _sighted: bool = False
-    _steps: Counter[str] = field(default_factory=Counter)
+    _steps: list[int] = field(default_factory=lambda: [0])
     """Segments gone through, shared with all copies."""
 
     @property
@@ -91,8 +90,8 @@ class SparseLines:
     def _step(self, count: int = 1) -> None:
         """Count what is done to a file of many segments, each of which is gone through."""
         if len(self.segments) > _CROWD:
-            self._steps[""] += count * len(self.segments)
-            if self._steps[""] > _MOST_STEPS:
+            self._steps[0] += count * len(self.segments)
+            if self._steps[0] > _MOST_STEPS:
                 raise Conflict(_CROWDED)
 
     def overwrite(self, lines: list[str]) -> None:

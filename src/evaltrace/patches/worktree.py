@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from posixpath import normpath
+from typing import NamedTuple
 
 from evaltrace.untrusted import clean
 
@@ -14,6 +14,7 @@ _SCRATCH = (
     "/tmp", "/var/tmp", "/private/tmp", "/var/folders", "/private/var/folders",
     "/dev", "/proc", "/sys", "/logs",
 )  # fmt: skip
+_IN_SCRATCH = tuple(f"{folder}/" for folder in _SCRATCH)
 _HOME = r"(?:~|/root|/(?:home|Users)/[^/]+|[a-z]:/Users/[^/]+)"
 _AGENTS = (
     r"aider[^/]*|claude|claude\.json|codex|copilot|cursor|factory|gemini|goose|kiro|kimi|"
@@ -24,8 +25,7 @@ _WINDOWS_SCRATCH = re.compile(r"[a-z]:/(?:Windows/Temp|Temp|Users/[^/]+/AppData)
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A file: its name in a diff, and whether it is below the working directory.
 
     `scratch` tells that it is no part of the work; `barred` why it cannot be in a diff.
@@ -78,7 +78,9 @@ class Worktree:
         return path
 
     def _is_scratch(self, path: str, *, inside: bool) -> bool:
-        folders = [folder for folder in _SCRATCH if _below(path, folder) is not None]
+        folders = []
+        if path.startswith(_IN_SCRATCH):
+            folders = [folder for folder in _SCRATCH if _below(path, folder) is not None]
         for pattern in (_AGENT_FOLDER, _WINDOWS_SCRATCH):
             match = pattern.match(path)
             folders += [match.group()] if match else []

@@ -6,12 +6,13 @@ line in `READERS`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from evaltrace.errors import Problem
 from evaltrace.readers import harbor
-from evaltrace.source import Source
+from evaltrace.source import Source, Stamp
 from evaltrace.trace import Input, Trace
 
 FolderKind = Literal["trial", "job"]
@@ -47,6 +48,9 @@ class Trial(Protocol):
     def configuration(self) -> str:
         """A name for the agent's configuration: attempts are numbered within it."""
 
+    def stamps(self) -> dict[str, Stamp]:
+        """What its trace depends on, as far as it was read; paths elsewhere are absolute."""
+
 
 class Reader(Protocol):
     """The shape of every reader. What it cannot use it reports, and never raises."""
@@ -54,8 +58,17 @@ class Reader(Protocol):
     def recognise(self, source: Source) -> FolderKind | None:
         """Tell by content whether a directory is a trial, a job, or neither."""
 
-    def read_job(self, source: Source) -> Any:
-        """Read a job's own files into a Job."""
+    LAST_WRITTEN: str
+    """The file of a trial that the harness writes last: with it, the trial is finished."""
+
+    def read_job(self, source: Source, started: Collection[str] = ()) -> Any:
+        """Read a job's own files into a Job; `started` names trials known to have a result."""
+
+    def job_facts(self, job: Any) -> str:
+        """Name all that traces of finished trials take from their job."""
+
+    def unfinished_facts(self, job: Any) -> str:
+        """Name what traces of unfinished trials take from their job besides."""
 
     def open_trial(self, path: Path, job: Any, label: str) -> Any:
         """Read a trial's small files into a Trial; `label` is how problems name it."""

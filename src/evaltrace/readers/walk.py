@@ -6,10 +6,10 @@ A directory is recognised by what its files contain, never by its name.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from evaltrace.errors import Problem, UnreadablePath
 from evaltrace.readers import READERS, FolderKind
@@ -23,13 +23,22 @@ _SKIPPED = {"node_modules", "_retries", "__pycache__"}
 class JobFolder:
     """A directory that holds trials; `path` is None around a trial that lies on its own.
 
-    `wanted` are the trials that were named themselves, None when the whole job was.
+    `wanted` are the trials that were named themselves, None when the whole job was;
+    `unchanged` names those that are known and were not looked into.
     """
 
     reader: str
     path: Path | None
     trials: set[Path] = field(default_factory=set)
     wanted: set[Path] | None = None
+    unchanged: set[str] = field(default_factory=set)
+
+
+class Known(Protocol):
+    """What knows trials that need not be looked into."""
+
+    def readers_of(self, job: Path, names: Sequence[str]) -> dict[str, str]:
+        """Name the reader of each folder of a job that is an unchanged trial."""
 
 
 @dataclass
@@ -39,6 +48,7 @@ class Walk:
     folders: dict[Path, JobFolder] = field(default_factory=dict)
     problems: dict[Problem, None] = field(default_factory=dict)
     seen: set[Path] = field(default_factory=set)
+    known: Known | None = None
 
 
 class _Recognised(NamedTuple):
@@ -46,15 +56,22 @@ class _Recognised(NamedTuple):
     kind: FolderKind
 
 
-_Children = list[tuple[Source, _Recognised | None]]
+class _Child(NamedTuple):
+    """A folder in a directory; `source` only where it may be looked into further."""
+
+    root: Path
+    source: Source | None
+    found: _Recognised | None
+    known: bool = False
 
 
-def find_jobs(paths: Iterable[Path]) -> Walk:
+def find_jobs(paths: Iterable[Path], known: Known | None = None) -> Walk:
     """Find every job and trial in and below the paths, each once.
 
-    Raises UnreadablePath for a path that is missing, no directory, or not permitted.
+    Trials that are `known` are not looked into. Raises UnreadablePath for a path that is
+    missing, no directory, or not permitted.
     """
-    walk = Walk()
+    walk = Walk(known=known)
     for path in paths:
         root = _checked(path)
         source = Source(root, label=root.name)
@@ -97,15 +114,23 @@ def _recognise(source: Source) -> _Recognised | None:
     return None
 
 
-def _children(source: Source) -> _Children:
+def _children(source: Source, walk: Walk) -> list[_Child]:
     """Recognise the folders in a directory; a link stands for what it leads to."""
     boundary = Path(source.boundary)
-    children: _Children = []
-    for name in source.folders():
-        if name[0] != "." and name not in _SKIPPED:
-            root = Path(os.path.realpath(source.root / name))
-            child = Source(root, boundary=boundary, label=f"{source.label}/{root.name}")
-            children.append((child, _recognise(child)))
+    names = [name for name in source.folders() if name[0] != "." and name not in _SKIPPED]
+    readers = walk.known.readers_of(source.root, names) if walk.known else {}
+    children: list[_Child] = []
+    for name in names:
+        if name in readers:
+            found = _Recognised(readers[name], "trial")
+            children.append(_Child(source.root / name, None, found, known=True))
+            continue
+        root = source.place(name)
+        child = Source(root, boundary=boundary, label=f"{source.label}/{root.name}")
+        recognised = _recognise(child)
+        # There may be many trials: what their folders have in them is not kept.
+        is_trial = recognised is not None and recognised.kind == "trial"
+        children.append(_Child(root, None if is_trial else child, recognised))
     return children
 
 
@@ -114,15 +139,17 @@ def _add_folder(source: Source, found: _Recognised | None, walk: Walk, depth: in
     if source.root in walk.seen:
         return
     walk.seen.add(source.root)
-    children = _children(source)
+    children = _children(source, walk)
     trials = _trials(children, source.root)
     if found or trials:
         # A trial without siblings and without job files around it lies on its own.
         alone = found is None and len(trials) == 1
         reader = found.reader if found else next(iter(trials.values()))
         key = next(iter(trials)) if alone else source.root
-        walk.folders[key] = JobFolder(reader, None if alone else source.root, set(trials))
-    others = [(child, kind) for child, kind in children if not kind or kind.kind == "job"]
+        walk.folders[key] = JobFolder(
+            reader, None if alone else source.root, set(trials), unchanged=_unchanged(children)
+        )
+    others = [(child.source, child.found) for child in children if child.source is not None]
     if depth == _MAX_DEPTH and others:
         source.report("nested_too_deeply", "", "not looked into", "Name the jobs in it directly.")
         others = []
@@ -131,13 +158,17 @@ def _add_folder(source: Source, found: _Recognised | None, walk: Walk, depth: in
         _add_folder(child, kind, walk, depth + 1)
 
 
-def _trials(children: _Children, folder: Path) -> dict[Path, str]:
+def _trials(children: list[_Child], folder: Path) -> dict[Path, str]:
     # A trial that is only linked from here belongs to the job that it lies in.
     return {
-        child.root: kind.reader
-        for child, kind in children
-        if kind and kind.kind == "trial" and child.root.parent == folder
+        root: found.reader
+        for root, _, found, known in children
+        if found and found.kind == "trial" and (known or root.parent == folder)
     }
+
+
+def _unchanged(children: list[_Child]) -> set[str]:
+    return {child.root.name for child in children if child.known}
 
 
 def _add_trial(trial: Path, reader: str, walk: Walk) -> None:
@@ -145,11 +176,12 @@ def _add_trial(trial: Path, reader: str, walk: Walk) -> None:
     parent = trial.parent
     if parent not in walk.folders:
         source = Source(parent, label=parent.name)
-        trials, found = _trials(_children(source), parent), _recognise(source)
+        children = _children(source, walk)
+        trials, found = _trials(children, parent), _recognise(source)
         if found is None and len(trials) < 2:
             walk.folders.setdefault(trial, JobFolder(reader, None, {trial}))
             return
-        walk.folders[parent] = JobFolder(reader, parent, set(trials), set())
+        walk.folders[parent] = JobFolder(reader, parent, set(trials), set(), _unchanged(children))
     wanted = walk.folders[parent].wanted
     if wanted is not None:
         wanted.add(trial)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from evaltrace.testlogs.cases import Run, Status, joined_text, to_case, to_counts
@@ -35,6 +35,10 @@ _NEXTEST_SUMMARY = re.compile(
 _MESSAGE = re.compile(r"---- (?P<name>.+?) stdout ----")
 _MESSAGE_LINES = 40
 _FAILED = re.compile(r"error: (?:doc)?test failed, to rerun pass .*")
+BEGINS = r"test result: |running \d|[A-Z][A-Za-z0-9]{3,9} \[|[^\S\n]+[A-Z][A-Za-z0-9]{3,9} \["
+"""How a line begins without which an output has no such tests."""
+_STARTS = re.compile(r"running \d")
+_TIMED = re.compile(r" \[ *[\d.]+s\] ")
 _UNBUILT = re.compile(r"error: could not compile `([\w-]+)`.*")
 
 
@@ -164,7 +168,14 @@ def _is_number(text: str | None) -> bool:
     return text is not None and text.replace(".", "", 1).isdecimal()
 
 
-def from_lines(lines: Sequence[str]) -> Tests | None:
+def recognises(text: str) -> bool:
+    """Tell by its words whether an output may hold such tests; False is certain."""
+    if "test result: " in text or ("running " in text and _STARTS.search(text)):
+        return True
+    return "s] " in text and _TIMED.search(text) is not None
+
+
+def from_lines(lines: Iterable[str]) -> Tests | None:
     """Read what cargo printed; None where it printed nothing."""
     reading = _Reading()
     for line in lines:

@@ -31,8 +31,11 @@ def to_case(
 ) -> TestCase:
     """Make a test of texts that come from outside: they are cleaned and bounded."""
     known = duration_ms is not None and 0 <= duration_ms < math.inf
+    name = name or "unnamed"
+    if len(name) > _NAME_LIMIT or not name.isascii():
+        name = shorten(clean(name), _NAME_LIMIT)
     return TestCase(
-        name=shorten(clean(name or "unnamed"), _NAME_LIMIT),
+        name=name,
         status=status,
         duration_ms=duration_ms if known else None,
         message=shorten(clean(message), _MESSAGE_LIMIT) if message else None,

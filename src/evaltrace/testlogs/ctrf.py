@@ -60,6 +60,7 @@ class _Report(msgspec.Struct):
 
 _REPORT = msgspec.json.Decoder(_Report, strict=False)
 _TEST = msgspec.json.Decoder(_Test, strict=False)
+_TESTS = msgspec.json.Decoder(list[_Test], strict=False)
 
 
 def recognises(content: bytes) -> bool:
@@ -82,27 +83,39 @@ def read(source: Source, path: str) -> Run | None:
 
 
 def _take(source: Source, path: str, rows: list[Raw], run: Run) -> None:
-    tests, broken = [], 0
-    for raw in rows:
-        try:
-            tests.append(decode(bytes(raw), _TEST)[0])
-        except Malformed:
-            broken += 1
-    if broken:
-        what = f"{broken} of {len(rows)} tests are no CTRF tests"
+    tests = _decoded(rows)
+    if len(tests) < len(rows):
+        what = f"{len(rows) - len(tests)} of {len(rows)} tests are no CTRF tests"
         source.report("malformed_tests", path, what, "The other tests were read.")
     for name, test in zip(_names(tests), tests, strict=True):
         run.add(_case(name, test))
 
 
+def _decoded(rows: list[Raw]) -> list[_Test]:
+    """Decode all at once, or one by one where that fails; odd ones are left out."""
+    try:
+        return _TESTS.decode(b"[%b]" % b",".join(rows))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        tests = []
+    for raw in rows:
+        try:
+            tests.append(decode(bytes(raw), _TEST)[0])
+        except Malformed:
+            continue
+    return tests
+
+
 def _names(tests: list[_Test]) -> list[str]:
     """Give each test's name, with its suite or file where the name alone is not enough."""
+    names = [test.name or "unnamed" for test in tests]
+    if len(set(names)) == len(names):
+        return names
     places: dict[str, set[str]] = {}
-    for test in tests:
-        places.setdefault(test.name or "unnamed", set()).add(_place(test))
+    for name, test in zip(names, tests, strict=True):
+        places.setdefault(name, set()).add(_place(test))
     return [
         f"{_place(test)} > {name}" if len(places[name]) > 1 and _place(test) else name
-        for test, name in ((test, test.name or "unnamed") for test in tests)
+        for name, test in zip(names, tests, strict=True)
     ]
 
 

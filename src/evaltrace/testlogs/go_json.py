@@ -13,7 +13,7 @@ import msgspec
 from evaltrace.jsontext import Malformed, decode
 from evaltrace.source import Source
 from evaltrace.testlogs.cases import Run, Status, joined_report, to_case
-from evaltrace.testlogs.lines import read_lines
+from evaltrace.testlogs.lines import read_output
 from evaltrace.trace import Tests
 
 REPORT_LIMIT = 64 * 2**20
@@ -34,6 +34,9 @@ class _Line(msgspec.Struct, rename="pascal"):
 
 
 _LINE = msgspec.json.Decoder(_Line, strict=False)
+
+BEGINS = r"\{"
+"""How such a line begins."""
 
 
 @dataclass
@@ -119,11 +122,16 @@ def recognises(content: bytes) -> bool:
 
 def read(source: Source, path: str) -> Run | None:
     """Read a file of such lines; None when it holds none."""
-    lines, cut = read_lines(source, path, REPORT_LIMIT)
-    run = _to_run(lines)
+    output, cut = read_output(source, path, REPORT_LIMIT)
+    run = _to_run(output.lines)
     if run is not None and cut:
         run.doubts.append("the report was too long: its middle was not read")
     return run
+
+
+def recognises_text(text: str) -> bool:
+    """Tell by its words whether an output may hold such lines."""
+    return '"Action":' in text
 
 
 def from_lines(lines: Iterable[str]) -> Tests | None:

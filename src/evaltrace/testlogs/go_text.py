@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from evaltrace.testlogs.cases import Run, Status, joined_text, to_case
@@ -16,6 +16,8 @@ _NAME = r"((?:Test|Fuzz|Example|Benchmark)\S*)"
 _RESULT = re.compile(rf" *--- (PASS|FAIL|SKIP): {_NAME} \((\d[\d.]{{0,20}})s\)")
 _STARTED = re.compile(rf"=== (RUN|NAME|CONT|PAUSE) +{_NAME}")
 _MARKER = re.compile(r"--- (?:PASS|FAIL|SKIP): |=== RUN ")
+BEGINS = r"=== RUN |--- [PFS]| +--- [PFS]"
+"""How a line begins without which an output has no such tests."""
 _PACKAGE = re.compile(
     r"(?P<word>ok  |FAIL)(?:\t| {1,8})(?P<name>[\w./~+-]+)(?:\t| {1,8})"
     r"(?P<rest>(?:\d[\d.]{0,20}s|\(cached\)|\[build failed\]|\[setup failed\])(?:\s.*)?)"
@@ -133,7 +135,14 @@ class _Reading:
         return runs
 
 
-def from_lines(lines: Sequence[str]) -> Tests | None:
+def recognises(text: str) -> bool:
+    """Tell by its words whether an output may hold such tests; False is certain."""
+    if "=== RUN " in text:
+        return True
+    return "--- " in text and any(f"--- {word}: " in text for word in _STATUSES)
+
+
+def from_lines(lines: Iterable[str]) -> Tests | None:
     """Read what go test printed; None where it named no test."""
     reading = _Reading()
     for line in lines:

@@ -62,6 +62,10 @@ _REPORT = msgspec.json.Decoder(_Report, strict=False)
 _ASSERTION = msgspec.json.Decoder(_Assertion, strict=False)
 
 
+BEGINS = r"\{"
+"""How a line begins that may be such a report."""
+
+
 def recognises(content: bytes) -> bool:
     """Tell by its words whether a JSON document may be such a report."""
     return b'"testResults"' in content and b'"assertionResults"' in content
@@ -77,6 +81,11 @@ def read(source: Source, path: str) -> Run | None:
         what = f"{broken} tests are no tests of jest"
         source.report("malformed_tests", path, what, "The other tests were read.")
     return run
+
+
+def recognises_text(text: str) -> bool:
+    """Tell by its words whether an output may hold such a report."""
+    return '"testResults"' in text and '"assertionResults"' in text
 
 
 def from_lines(lines: Iterable[str]) -> Tests | None:

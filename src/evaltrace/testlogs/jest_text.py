@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from evaltrace.testlogs.cases import Run, Status, Titled, add_titled, joined_text, to_case
@@ -38,6 +38,13 @@ _VITEST_ERRORS = re.compile(r" +Errors  (\d{1,9}) errors?")
 _COUNT = re.compile(r"(\d+) (failed|passed|skipped|todo|pending|total)")
 _PASSING = re.compile(r"  (\d{1,9}) passing \([\d.]+(?:ms|[smhd])\)")
 _OTHERS = re.compile(r"  (\d{1,9}) (failing|pending)")
+_COUNTING = ("Tests: ", " Tests  ", " passing (")
+_MARKED = rf"[{''.join(_MARKS)}❯][^\S\n]*\S+\.[cm]?[jt]s"
+BEGINS = (
+    rf"Tests: +\d| +Tests  +\d|  \d{{1,9}} passing \(|[PF]A[SI][SL] |{_MARKED}|[^\S\n]+{_MARKED}"
+)
+"""How a line begins without which an output has no such tests."""
+_SCRIPT = re.compile(r"\.[cm]?[jt]sx?(?=\s|\Z)")
 
 
 @dataclass
@@ -228,7 +235,16 @@ def _to_counts(words: str, total: int | None) -> TestSummary:
     return TestSummary(total=whole, other=max(whole - sum(counts.values()), 0), **counts)
 
 
-def from_lines(lines: Sequence[str]) -> Tests | None:
+def recognises(text: str) -> bool:
+    """Tell by its words whether an output may hold such tests; False is certain."""
+    if any(word in text for word in _COUNTING):
+        return True
+    # Without counts it takes a file: named by a word of jest, or with a mark of vitest.
+    named = not text.isascii() or "PASS " in text or "FAIL " in text
+    return named and _SCRIPT.search(text) is not None
+
+
+def from_lines(lines: Iterable[str]) -> Tests | None:
     """Read what jest printed; None where it printed nothing."""
     reading = _Reading()
     for line in lines:

@@ -203,6 +203,8 @@ def _root(content: bytes) -> str:
 
 def _status(attributes: dict[str, str]) -> Status:
     """Read the words of a test's own attributes; the worst counts, an unknown one is other."""
+    if "status" not in attributes and "result" not in attributes:
+        return "passed"
     words = [(attributes.get(name) or "").strip().lower() for name in ("status", "result")]
     return max((_WORDS.get(word, "other") for word in words), key=_SEVERITY.index)
 

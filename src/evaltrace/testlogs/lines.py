@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import cache, cached_property
 
-from evaltrace.source import Source
+from evaltrace.source import Source, Text
 from evaltrace.untrusted import printable
 
 TEXT_LIMIT = 4 * 2**20
@@ -17,33 +19,96 @@ LINE_LIMIT = 2000
 _HOME = "(?:\r|\x1b\\[[01]?G)"
 _ERASE = "\x1b\\[[0-2]?K"
 _RETURN = re.compile(f"(?<=[^\n])(?:{_ERASE}){{0,4}}{_HOME}(?:{_HOME}|{_ERASE})*+")
+_TO_COLUMN = re.compile("\x1b\\[[01]?G")
+_COLOUR = re.compile("\x1b\\[[0-?]*[ -/]*[@-~]")
 _LINE_END = re.compile("\r{1,8}\n")
 _CUT = re.compile(r"\n\[\.\.\. \d{1,20} bytes cut \.\.\.\]\n")
-_PREFIX = re.compile(
-    r"(?:[A-Za-z][\w.-]{0,60} {0,40}\| )?"  # docker compose logs
-    r"(?:\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\]? )?"
+_NAMED = r"[A-Za-z][\w.-]{0,60} {0,40}\| "
+"""The name of a container, as docker compose puts it before each line."""
+_DATED = (
+    r"\[?[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
+    r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?\]? "
 )
+_PREFIX = re.compile(f"(?:{_NAMED})?(?:{_DATED})?")
+_BEFORE_DATE = frozenset("[0123456789")
+_PLAIN = bytes([9, 10, *range(32, 127)])
+"""The ASCII characters that may be in a line, and the end of one."""
 
 
-def to_lines(text: str) -> list[str]:
-    """Split an output into lines without escapes, and without names and times before them."""
-    plain = printable(_RETURN.sub("\n", _LINE_END.sub("\n", text)))
-    return [line[_prefix(line) :].rstrip() for line in plain.split("\n")]
+class Output:
+    """What was printed, without escapes."""
+
+    def __init__(self, text: str) -> None:
+        """Take what was printed; lines end as terminals would show it."""
+        if "\r" in text:
+            text = _LINE_END.sub("\n", text)
+        if "\r" in text or ("\x1b" in text and _TO_COLUMN.search(text)):
+            text = _RETURN.sub("\n", text)
+        self.text = _printable(text)
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """Its lines, without names and times before them."""
+        return [_bare(line) for line in self.text.split("\n")]
+
+    def telling(self, begins: str, mark: str) -> list[str]:
+        """Give the lines that begin as a pattern says or have a mark, and perhaps a few others."""
+        text = self.text
+        begun = _beginnings(begins, named="|" in text).finditer("\n" + text)
+        starts = sorted({*(match.start() for match in begun), *_starts_with(text, mark)})
+        stops = [text.find("\n", start) for start in starts]
+        pairs = zip(starts, stops, strict=True)
+        return [_bare(text[start:] if stop < 0 else text[start:stop]) for start, stop in pairs]
 
 
-def _prefix(line: str) -> int:
-    match = _PREFIX.match(line)
-    return match.end() if match else 0
+@cache
+def _beginnings(begins: str, *, named: bool) -> re.Pattern[str]:
+    """Make the pattern of a line's end and the next one's beginning, what stands before it too."""
+    # Alternatives are passed over fastest that begin with a character, or one of several.
+    either = rf"(?:{begins}|(?=[0-9\[]){_DATED}(?:{begins}))"
+    return re.compile(rf"\n(?:{either}|{_NAMED}{either})" if named else rf"\n{either}")
 
 
-def read_lines(source: Source, path: str, limit: int = TEXT_LIMIT) -> tuple[list[str], bool]:
-    """Read the lines of an output, and whether it was cut for its length."""
-    text = source.read_text(path, limit)
+def _starts_with(text: str, mark: str) -> Iterator[int]:
+    """Give where the lines start that a mark stands in."""
+    at = text.find(mark)
+    while at >= 0:
+        yield text.rfind("\n", 0, at) + 1
+        end = text.find("\n", at)
+        at = text.find(mark, end) if end >= 0 else -1
+
+
+def _printable(text: str) -> str:
+    # No escape goes beyond its line, and mostly there are none but colours.
+    plain = _COLOUR.sub("", text) if "\x1b" in text else text
+    # What is left without the usual characters is short, and soon looked through.
+    rest = plain.encode("utf-8", "surrogatepass").translate(None, _PLAIN)
+    if rest.decode("utf-8", "surrogatepass").isprintable():
+        return plain
+    lines = text.split("\n")
+    return "\n".join([line if line.isprintable() else printable(line) for line in lines])
+
+
+def _bare(line: str) -> str:
+    if line[:1] in _BEFORE_DATE or "| " in line:
+        match = _PREFIX.match(line)
+        line = line[match.end() :] if match else line
+    return line.rstrip()
+
+
+def read_output(
+    source: Source, path: str, limit: int = TEXT_LIMIT, known: Text | None = None
+) -> tuple[Output, bool]:
+    """Read an output, and tell whether it was cut for its length.
+
+    `known` is the text as it was read already; it counts unless it was cut more than it has to.
+    """
+    text = known if known and known.digest is None else source.read_text(path, limit)
     if text is None:
-        return [], False
+        return Output(""), False
     if text.digest is None:
-        return to_lines(text.text), False
+        return Output(text.text), False
     # A line of which only the end is there could be taken for another test.
     head, *rest = _CUT.split(text.text)
     parts = [head.rpartition("\n")[0], *(part.partition("\n")[2] for part in rest)]
-    return to_lines("\n".join(parts)), True
+    return Output("\n".join(parts)), True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -39,10 +39,16 @@ _COUNTED: dict[str, str | None] = {
 _WORD = "|".join(_COUNTED)
 _COUNTS = re.compile(
     rf"=* ?((?:\d{{1,9}} (?:{_WORD}), )*\d{{1,9}} (?:{_WORD})|no tests ran)"
-    r" in \d[\d.]{0,20} ?(?:s|seconds?)(?: \([\d:, day]{1,40}\))? ?=*"
+    r" in \d[\d.]{0,20} ?(?:s|seconds?)(?: \([\d:, day]{1,40}\))? ?=*",
+    re.ASCII,
 )
 _COUNT = re.compile(rf"(\d+) ({_WORD})\b")
 _NODE = re.compile(r"[^\s:=]+\.\w{1,8}(?:::[^\s:\[]+)+(?:\[.*\])?")
+_PLAIN = re.compile(
+    r"(?P<name>[^\s:=]+\.\w{1,8}(?:::[^\s:\[]+)+(?:\[[^\s\]]*\])?)"
+    r" (?P<word>PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)(?:\s*\[ *\d+%\])?"
+)
+"""Most lines of tests: nothing but the name, the word and how far the run is."""
 _MODULE = re.compile(r"[^\s:=]+\.py")
 _STATUS = re.compile(r" (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS|RERUN)(?= |$)")
 _SUMMARY = re.compile(r"(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS) (?=\S)")
@@ -57,6 +63,17 @@ _STOPPED = re.compile(
 )
 _NOT_FOUND = re.compile(r"ERROR: (?:file or directory )?not found: .*")
 _CANDIDATES = 8
+_TELLING = re.compile(
+    r"[=!]|INTERNALERROR>|(?:PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\b|\[gw\d"
+    r"| ?(?:[0-9]{1,9} [a-z]|no tests ran)"
+)
+"""How a line begins that says something, if it does not name a test."""
+BEGINS = (
+    r"[=!]|INTERNALERROR>|[PFESX][A-Z]{4}|\[gw\d"
+    r"|[0-9]{1,9} [a-z]| [0-9]{1,9} [a-z]|no tests ran| no tests ran"
+)
+"""The same, found faster; a few other lines begin so too."""
+_SPOKEN = re.compile(r" in \d[\d.]{0,20} ?s")
 
 
 @dataclass
@@ -79,19 +96,21 @@ class _Reading:
             self.faults["pytest had an internal error"] = None
         elif _NOT_FOUND.fullmatch(line):
             self.faults["tests that pytest was to run were not found"] = None
-        elif self.section not in _DETAILS:  # what tests printed is no result
-            self._result(line)
+        elif match := _SUMMARY.match(line) or _WORKER.match(line):
+            if self.section not in _DETAILS:
+                self._summed(match[1], line[match.end() :], worker=line.startswith("["))
+        else:
+            self.look(line)
+
+    def look(self, line: str) -> None:
+        """Take in a line of a kind that may list a test."""
+        if "::" in line and self.section not in _DETAILS:  # what tests printed is no result
+            self._listed(line)
 
     def _enter(self, heading: str) -> None:
         self.section = heading
         if heading == "test session starts":
             self._end()
-
-    def _result(self, line: str) -> None:
-        if match := _SUMMARY.match(line) or _WORKER.match(line):
-            self._summed(match[1], line[match.end() :], worker=line.startswith("["))
-        elif "::" in line:
-            self._listed(line)
 
     def _summed(self, word: str, rest: str, *, worker: bool) -> None:
         name, message = _split(rest)
@@ -105,10 +124,16 @@ class _Reading:
                 self.summed[name] = case
 
     def _listed(self, line: str) -> None:
+        if plain := _PLAIN.fullmatch(line):
+            case = to_case(plain["name"], _STATUSES[plain["word"]])
+            self._add(self.runs[-1], case, plain["word"])
+            return
         for match in islice(_STATUS.finditer(line), _CANDIDATES):
-            name, word, rest = _own(line[: match.start()]), match[1], line[match.end() :]
+            name, word, rest = line[: match.start()], match[1], line[match.end() :]
             if not _NODE.fullmatch(name):
-                continue
+                name = _own(name)
+                if not _NODE.fullmatch(name):
+                    continue
             plain, run = _REST.fullmatch(rest), self.runs[-1]
             told = _MESSAGE.fullmatch(rest) if word in ("FAILED", "ERROR") else None
             if word == "RERUN" and plain:
@@ -184,10 +209,19 @@ def _to_counts(words: str) -> TestSummary:
     return to_counts(**sums)
 
 
-def from_lines(lines: Sequence[str]) -> Tests | None:
+def recognises(text: str) -> bool:
+    """Tell by its words whether an output may hold such tests; False is certain."""
+    if "::" in text and any(word in text for word in _STATUSES):
+        return True
+    return "short test summary" in text or _SPOKEN.search(text) is not None
+
+
+def from_lines(lines: Iterable[str]) -> Tests | None:
     """Read what pytest printed; None where it printed nothing."""
     reading = _Reading()
     for line in lines:
-        if line:
+        if _TELLING.match(line):
             reading.take(line[:LINE_LIMIT])
+        elif "::" in line:
+            reading.look(line[:LINE_LIMIT])
     return joined_text(reading.finish(), "pytest_text")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from evaltrace.testlogs.cases import Run, Status, joined_text, to_case, to_counts
@@ -28,6 +28,9 @@ _ENDING = re.compile(r"(OK|FAILED)(?: \(((?:[a-z ]+=\d{1,9}(?:, )?)+)\))?")
 _COUNT = re.compile(r"([a-z ]+?)=(\d+)")
 _FIXTURE = re.compile(r"\.(?:setUp|tearDown)(?:Class|Module)$")
 _MESSAGE_LINES = 40
+BEGINS = r"Ran \d|\w\w* \(\w+[.)]|[^\S\n]{1,2}\w+ \(\w+[.)]"
+"""How a line begins without which an output has no such tests."""
+_SPOKEN = re.compile(r" \((?:\w+\.[\w<>]|\w+Tests?\))")
 
 
 @dataclass
@@ -130,7 +133,12 @@ def _last(rows: list[str]) -> str | None:
     return "\n".join(after[error:]).strip() or None
 
 
-def from_lines(lines: Sequence[str]) -> Tests | None:
+def recognises(text: str) -> bool:
+    """Tell by its words whether an output may hold such tests; False is certain."""
+    return "Ran " in text or _SPOKEN.search(text) is not None
+
+
+def from_lines(lines: Iterable[str]) -> Tests | None:
     """Read what unittest printed; None where it printed nothing."""
     reading = _Reading()
     for line in lines:

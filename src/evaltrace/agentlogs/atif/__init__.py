@@ -10,16 +10,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+from msgspec import Raw
+
 from evaltrace.agentlogs.atif.steps import (
     DOCUMENT,
     ROOT,
     STEP,
     SYNTHETIC,
+    WHOLE,
     Extra,
+    Frame,
     Result,
     Root,
     Spent,
     Step,
+    Whole,
     is_estimate,
     mcp_tools,
     outcome_of,
@@ -30,7 +36,7 @@ from evaltrace.agentlogs.atif.steps import (
     usage_of,
 )
 from evaltrace.agentlogs.atif.usage import set_cost, set_usage
-from evaltrace.agentlogs.claude_code.edits import to_edit
+from evaltrace.agentlogs.claude_edits import to_edit
 from evaltrace.agentlogs.contents import http_status, prompt_among, text_of
 from evaltrace.agentlogs.edit_calls import edits_of_call
 from evaltrace.agentlogs.transcript import Breakdown, Transcript
@@ -42,6 +48,9 @@ from evaltrace.untrusted import clean
 
 TRAJECTORY = "trajectory.json"
 _MAX_DEPTH = 8
+_ONE_GO = 8 * 2**20
+"""Bytes of a trajectory whose steps may all be in memory at once."""
+
 # Words that Claude Code puts where an answer was neither asked for nor given.
 _NO_RESPONSE = "No response requested."
 
@@ -74,25 +83,32 @@ class _Reading:
     last_text: str | None = None
     broken: str | None = None
 
-    def load(self, path: str) -> Root | None:
+    def load(self, path: str) -> Root | Whole | None:
         """Read one file; None when it is no ATIF trajectory or was read before."""
         if path in self.files:
             return None
         self.files.add(path)
-        raw = self.source.read_json(path, DOCUMENT)
+        data = self.source.read(path)
+        if data is None:
+            return None
+        root = _whole(data) or self._patiently(path, data)
+        if root is None or not str(root.schema_version).startswith("ATIF-"):
+            return None
+        return root
+
+    def _patiently(self, path: str, data: bytes) -> Root | None:
+        raw = self.source.to_value(path, data, DOCUMENT)
         if raw is None:
             return None
         try:
-            root, mended = decode(bytes(raw), ROOT)
+            root, mended = decode(memoryview(raw), ROOT)
         except Malformed:
             return None
-        if not str(root.schema_version).startswith("ATIF-"):
-            return None
-        if mended:
+        if mended and str(root.schema_version).startswith("ATIF-"):
             self.source.report("mended_json", path, f"read in spite of: {mended}")
         return root
 
-    def follow(self, root: Root, scope: _Scope) -> tuple[Root, str]:
+    def follow(self, root: Root | Whole, scope: _Scope) -> tuple[Root | Whole, str]:
         """Take in a trajectory and its continuations; give the last of them, and its path."""
         self.take(root, scope)
         while root.continued_trajectory_ref:
@@ -104,7 +120,7 @@ class _Reading:
             self.take(root, scope)
         return root, scope.path
 
-    def take(self, root: Root, scope: _Scope) -> None:
+    def take(self, root: Root | Whole, scope: _Scope) -> None:
         """Take in the steps of one trajectory, and its subagents."""
         if scope.depth > _MAX_DEPTH:
             message = f"subagents nested more than {_MAX_DEPTH} deep; the rest was not read"
@@ -117,12 +133,15 @@ class _Reading:
         for name, child in embedded.items():
             self.take(child, _Scope(scope.path, name, scope.parent, scope.depth + 1))
 
-    def _steps(self, root: Root, path: str) -> Iterator[Step]:
+    def _steps(self, root: Root | Whole, path: str) -> Iterator[Step]:
+        if isinstance(root, Whole):
+            yield from root.steps or []
+            return
         faults: dict[str, list[str]] = {}
         rows = root.steps or []
         for number, raw in enumerate(rows, 1):
             try:
-                step, mended = decode(bytes(raw), STEP)
+                step, mended = decode(memoryview(raw), STEP)
             except Malformed as fault:
                 faults.setdefault(f"{fault.code}_steps", []).append(f"number {number}: {fault}")
                 continue
@@ -133,11 +152,11 @@ class _Reading:
             message = f"{len(found)} of {len(rows)} steps (first: {found[0]})"
             self.source.report(code, path, message, "Other steps were read.")
 
-    def _embedded(self, root: Root, path: str) -> dict[str, Root]:
-        found: dict[str, Root] = {}
+    def _embedded(self, root: Root | Whole, path: str) -> dict[str, Root | Whole]:
+        found: dict[str, Root | Whole] = {}
         for number, raw in enumerate(root.subagent_trajectories or [], 1):
             try:
-                child, _ = decode(bytes(raw), ROOT)
+                child = _whole(raw) or decode(memoryview(raw), ROOT)[0]
             except Malformed as fault:
                 message = f"embedded subagent trajectory {number}: {fault}"
                 self.source.report("malformed_subagent", path, message)
@@ -146,7 +165,7 @@ class _Reading:
             found[f"{name}#{number}" if name in found else name] = child
         return found
 
-    def _take_step(self, step: Step, scope: _Scope, embedded: dict[str, Root]) -> None:
+    def _take_step(self, step: Step, scope: _Scope, embedded: dict[str, Root | Whole]) -> None:
         extra = step.extra or Extra()
         own = scope.subagent is None and extra.is_sidechain is not True
         if own and extra.cwd and self.transcript.cwd is None:
@@ -157,9 +176,20 @@ class _Reading:
         if step.source == "agent":
             self._note_turn(step, text if own else None, own, scope)
         subagent = scope.subagent or (None if own else extra.agent_id)
-        event = self.transcript.add(
+        event = self._add(step, text, subagent, scope)
+        calls = self._take_calls(step, event, scope)
+        for result in (step.observation and step.observation.results) or []:
+            target = self._take_result(step, result, calls, event)
+            self._descend(result.subagent_trajectory_ref, target, scope, embedded)
+
+    def _add(self, step: Step, text: str | None, subagent: str | None, scope: _Scope) -> Event:
+        role = "assistant" if step.source == "agent" else step.source
+        data = {"subagent": subagent} if subagent else None
+        if not self.transcript.keep_events:
+            return self.transcript.add("message", role=role, parent_id=scope.parent, data=data)
+        return self.transcript.add(
             "message",
-            role="assistant" if step.source == "agent" else step.source,
+            role=role,
             started_at=to_utc(step.timestamp),
             text=text,
             reasoning=text_of(step.reasoning_content) or None,
@@ -167,12 +197,8 @@ class _Reading:
             usage=usage_of(step),
             cost_usd=(step.metrics and step.metrics.cost_usd) or None,
             parent_id=scope.parent,
-            data={"subagent": subagent} if subagent else None,
+            data=data,
         )
-        calls = self._take_calls(step, event, scope)
-        for result in (step.observation and step.observation.results) or []:
-            target = self._take_result(step, result, calls, event)
-            self._descend(result.subagent_trajectory_ref, target, scope, embedded)
 
     def _note_turn(self, step: Step, text: str | None, own: bool, scope: _Scope) -> None:
         synthetic = step.model_name == SYNTHETIC
@@ -233,7 +259,8 @@ class _Reading:
         if call is not None and call.event is not None:
             self.transcript.returned(key, failed=failed, output=output)
             if key in self.asked and not failed:
-                edit = to_edit(structured_result(result, step, alone=alone))
+                told = structured_result(result, step, alone=alone)
+                edit = to_edit(told) if told is not None else None
                 asked = self.asked.pop(key)
                 for one in [edit] if edit else edits_of_call(call.name, asked):
                     self.transcript.edited(key, one)
@@ -246,7 +273,7 @@ class _Reading:
         return event
 
     def _descend(
-        self, references: Any, event: Event, scope: _Scope, embedded: dict[str, Root]
+        self, references: Any, event: Event, scope: _Scope, embedded: dict[str, Root | Whole]
     ) -> None:
         """Take in the subagents that a result refers to."""
         for row in references if isinstance(references, list) else [references]:
@@ -264,7 +291,7 @@ class _Reading:
                 if child is not None:
                     self.follow(child, replace(below, path=path, subagent=known[0]))
 
-    def _load_beside(self, name: str, referrer: str) -> Root | None:
+    def _load_beside(self, name: str, referrer: str) -> Root | Whole | None:
         path = path_in(self.folder, name)
         if path in self.files:
             return None
@@ -274,6 +301,16 @@ class _Reading:
             self.source.report("missing_trajectory", referrer, message, hint)
             return None
         return self.load(path)
+
+
+def _whole(data: bytes | Raw) -> Whole | None:
+    """Decode a trajectory in one go; None where a part of it is odd, or it is too large."""
+    if len(memoryview(data)) > _ONE_GO:
+        return None
+    try:
+        return WHOLE.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def read(
@@ -298,7 +335,7 @@ def read(
     return transcript
 
 
-def _set_agent(reading: _Reading, root: Root) -> None:
+def _set_agent(reading: _Reading, root: Frame) -> None:
     if root.agent is None:
         return
     reading.codex = (root.agent.name or "").startswith("codex")
@@ -319,7 +356,7 @@ def _tool_name(tool: Any) -> str | None:
     return clean(name) if isinstance(name, str) else None
 
 
-def _set_response(reading: _Reading, root: Root, path: str) -> None:
+def _set_response(reading: _Reading, root: Frame, path: str) -> None:
     transcript = reading.transcript
     asked = reading.asked_before + reading.asked_later
     if reading.codex:

@@ -30,14 +30,14 @@ _OPENHANDS_OWN = re.compile(
 )
 
 
-class RawResult(msgspec.Struct):
+class RawResult(msgspec.Struct, gc=False):
     """A tool result as the agent's own log had it."""
 
     content: Any = None
     is_error: Any = None
 
 
-class Outcome(msgspec.Struct):
+class Outcome(msgspec.Struct, gc=False):
     """The untouched result that a converter keeps beside its text."""
 
     is_error: Any = None
@@ -45,13 +45,13 @@ class Outcome(msgspec.Struct):
     tool_use_result: Any = None
 
 
-class ToolMetadata(msgspec.Struct):
+class ToolMetadata(msgspec.Struct, gc=False):
     """What codex says about a command that ended."""
 
     exit_code: int | None = None
 
 
-class Extra(msgspec.Struct):
+class Extra(msgspec.Struct, gc=False):
     """What converters put beside a step or a result."""
 
     is_error: Any = None
@@ -63,7 +63,7 @@ class Extra(msgspec.Struct):
     agent_id: str | None = None
 
 
-class ToolCall(msgspec.Struct):
+class ToolCall(msgspec.Struct, gc=False):
     """A tool call of a step."""
 
     tool_call_id: str | None = None
@@ -71,7 +71,7 @@ class ToolCall(msgspec.Struct):
     arguments: Any = None
 
 
-class Result(msgspec.Struct):
+class Result(msgspec.Struct, gc=False):
     """One result of a step's observation."""
 
     source_call_id: str | None = None
@@ -80,13 +80,13 @@ class Result(msgspec.Struct):
     extra: Extra | None = None
 
 
-class Observation(msgspec.Struct):
+class Observation(msgspec.Struct, gc=False):
     """What a step's tool calls gave back."""
 
     results: list[Result] | None = None
 
 
-class MetricsExtra(msgspec.Struct):
+class MetricsExtra(msgspec.Struct, gc=False):
     """Counts that ATIF has no field for."""
 
     cache_creation_input_tokens: Count | None = None
@@ -94,7 +94,7 @@ class MetricsExtra(msgspec.Struct):
     cost_source: str | None = None
 
 
-class Metrics(msgspec.Struct):
+class Metrics(msgspec.Struct, gc=False):
     """What a step used."""
 
     prompt_tokens: Count | None = None
@@ -114,7 +114,7 @@ class FinalMetrics(msgspec.Struct):
     extra: MetricsExtra | None = None
 
 
-class Step(msgspec.Struct):
+class Step(msgspec.Struct, gc=False):
     """One step of a trajectory."""
 
     timestamp: str | None = None
@@ -139,20 +139,32 @@ class Agent(msgspec.Struct):
     extra: Any = None
 
 
-class Root(msgspec.Struct):
-    """A trajectory; its steps stay undecoded, so that a bad one costs no other."""
+class Frame(msgspec.Struct):
+    """What is around the steps of a trajectory."""
 
     schema_version: Any = None
     session_id: str | None = None
     trajectory_id: str | None = None
     agent: Agent | None = None
-    steps: list[msgspec.Raw] | None = None
     final_metrics: FinalMetrics | None = None
     continued_trajectory_ref: str | None = None
     subagent_trajectories: list[msgspec.Raw] | None = None
 
 
+class Root(Frame):
+    """A trajectory; its steps stay undecoded, so that a bad one costs no other."""
+
+    steps: list[msgspec.Raw] | None = None
+
+
+class Whole(Frame):
+    """A trajectory all of whose steps are as they should be: decoded in one go."""
+
+    steps: list[Step] | None = None
+
+
 DOCUMENT = msgspec.json.Decoder(msgspec.Raw)
+WHOLE = msgspec.json.Decoder(Whole, strict=False)
 ROOT = msgspec.json.Decoder(Root, strict=False)
 STEP = msgspec.json.Decoder(Step, strict=False)
 _ANY = msgspec.json.Decoder()
@@ -285,8 +297,8 @@ def outcome_of(result: Result, step: Step, *, alone: bool, codex: bool) -> tuple
     ]
     text = text_of(result.content)
     failed = any(raw.is_error is True for raw in raws) or any(map(_is_failure, extras))
-    if text is not None:
-        failed = failed or text.rstrip().endswith((_FAILURE_MARK, '"isError": true}'))
+    if text is not None and not failed:
+        failed = text.rstrip().endswith((_FAILURE_MARK, '"isError": true}'))
         failed = failed or (codex and FAILED_OUTPUT.match(text) is not None)
     untouched = next((raw.content for raw in raws if isinstance(raw.content, str)), None)
     return (_stripped(text) if untouched is None else untouched), failed
@@ -327,7 +339,7 @@ def _stripped(text: str | None) -> str | None:
     """Take off what a converter appended to a result's text."""
     if text is None:
         return None
-    start = text.rfind(_METADATA_MARK)
-    if start >= 0 and text.rstrip().endswith("}"):
-        text = text[:start]
+    if text.rstrip().endswith("}"):
+        start = text.rfind(_METADATA_MARK)
+        text = text[:start] if start >= 0 else text
     return text.removesuffix(f"\n\n{_FAILURE_MARK}")

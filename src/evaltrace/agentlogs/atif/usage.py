@@ -6,7 +6,7 @@ Source: Harbor format reference, sections 3.2 and 4.1.
 from __future__ import annotations
 
 from evaltrace.agentlogs.atif.steps import (
-    Root,
+    Frame,
     Spent,
     Tokens,
     counts_of,
@@ -29,7 +29,7 @@ _COSTLESS = ("codex", "gemini-cli")
 
 
 def set_usage(
-    transcript: Transcript, source: Source, spent: list[Spent], last: Root, path: str
+    transcript: Transcript, source: Source, spent: list[Spent], last: Frame, path: str
 ) -> None:
     """Set the usage from the totals of the last file, else from the sum over the steps."""
     totals, rule = total_tokens(last.final_metrics), "sum over the metrics of steps"
@@ -68,7 +68,7 @@ def _split(
         transcript.model_usage = {model: to_model_usage(transcript.usage)}
 
 
-def exceeds(spent: list[Spent], last: Root) -> bool:
+def exceeds(spent: list[Spent], last: Frame) -> bool:
     """Tell whether the steps used clearly more than the totals say.
 
     Then the totals are those of a continuation by itself. Not where steps repeat usage.
@@ -86,7 +86,7 @@ def _summed(spent: list[Spent]) -> tuple[int, int]:
     return sum(row.prompt or 0 for row in tokens), sum(row.output or 0 for row in tokens)
 
 
-def _repeats_usage(root: Root) -> bool:
+def _repeats_usage(root: Frame) -> bool:
     """Tell whether the converter may repeat usage: Claude Code's up to Harbor 0.1.45."""
     name = (root.agent.name if root.agent else None) or ""
     return "claude" in name and root.schema_version == "ATIF-v1.2"
@@ -139,7 +139,9 @@ def _report_doubt(source: Source, path: str, counted: list[Tokens], writes_apart
         source.report("usage_inconsistent", path, message, hint)
 
 
-def set_cost(transcript: Transcript, spent: list[Spent], root: Root, last: Root, path: str) -> None:
+def set_cost(
+    transcript: Transcript, spent: list[Spent], root: Frame, last: Frame, path: str
+) -> None:
     """Set the cost; a cost of zero is what converters write where they know none."""
     final = last.final_metrics
     usd = final.total_cost_usd if final else None

@@ -15,14 +15,16 @@ from typing import Any
 import msgspec
 
 from evaltrace.agentlogs.claude_code.lines import Scan
-from evaltrace.agentlogs.claude_code.shapes import DECODER, Line
+from evaltrace.agentlogs.claude_code.shapes import Line, Numbered, Turn, turns
+from evaltrace.agentlogs.faults import NOT_JSON, LineFaults
 from evaltrace.agentlogs.outputs import find_output
 from evaltrace.agentlogs.transcript import (
     Breakdown,
-    LineFaults,
     Spending,
     Transcript,
     add_usage,
+    known_contents,
+    sum_usage,
     total_usage,
 )
 from evaltrace.agentlogs.usage_shapes import to_model_usage
@@ -35,6 +37,10 @@ _CONFIGS = ("sessions/.claude.json", "sessions/.mcp.json", ".mcp.json")
 _INIT = '"subtype":"init"'
 _CACHE = ("cache_creation_input_tokens", "cache_read_input_tokens")
 _INPUT_LIMIT = 8192
+_BARE = 8 * 2**20
+"""Bytes of a stream that is first scanned without events; a larger one is read once."""
+_CONTENTS = 3
+"""What can be known of an edit: both contents, and whether the file is new."""
 _MARKS = re.compile(r"[^\w-]", re.ASCII)
 
 
@@ -54,18 +60,26 @@ def read(
 ) -> Transcript | None:
     """Read what Claude Code left in `folder`; None when it left no log."""
     stream_path = find_output(source, folder, STREAM, _INIT)
-    sessions = _session_files(source, path_in(folder, "sessions/projects"))
+    projects = path_in(folder, "sessions/projects")
+    sessions = _session_files(source, projects)
     if not source.exists(stream_path) and not sessions:
         return None
-    stream = Scan(Transcript(prefix=prefix, keep_events=keep_events))
-    sound = _scan_stream(source, stream_path, stream)
     session = Scan(Transcript(prefix=prefix, keep_events=keep_events))
-    enough = not keep_events and sound and len(sessions) <= 1 and _tells_all(stream)
+    twice = keep_events and sessions and source.size(stream_path) <= _BARE
+    stream = _scan_bare(source, stream_path, prefix) if twice else None
+    if stream is None:
+        stream = _scan_stream(source, stream_path, prefix, keep_events)
+    enough = stream.sound and not keep_events and len(sessions) <= 1 and _tells_all(stream)
     _scan_sessions(source, sessions, session, prompt_only=enough)
     if not (stream.lines or session.lines):
         return None
-    transcript = _joined(stream, session, stream_path, path_in(folder, "sessions/projects"))
-    _report_unmatched(source, stream_path, stream, session)
+    if stream.bare and _lacks_events(stream, session):
+        stream = _scan_stream(source, stream_path, prefix, keep_events)
+    elif stream.bare:
+        _add_edits(stream, session)
+    by_message = _by_model(_spent_by_message(stream, session))
+    transcript = _joined(stream, session, by_message, (stream_path, projects))
+    _report_unmatched(source, stream_path, stream, by_message)
     _read_configs(source, folder, transcript)
     _name_servers(transcript)
     return transcript
@@ -77,14 +91,54 @@ def _session_files(source: Source, projects: str) -> list[str]:
     return sorted(paths, key=lambda path: (path.rpartition("/")[2].startswith("agent-"), path))
 
 
-def _scan_stream(source: Source, path: str, scan: Scan) -> bool:
-    """Scan the stream; False when any of it could not be used as it is."""
-    faults, before = LineFaults(path), len(source.problems)
-    for number, line in faults.decoded(source, DECODER):
+def _scan_bare(source: Source, path: str, prefix: str) -> Scan | None:
+    """Scan the stream without events and edits; None where a line of it is odd.
+
+    Sessions most often have the same ones, with their times: then these would be dropped.
+    """
+    scan, faults = Scan(Transcript(prefix=prefix, keep_events=False), bare=True), LineFaults(path)
+    _take_all(scan, faults, turns(source, faults, sound=True))
+    if set(faults.found) - {NOT_JSON}:
+        return None
+    faults.report(source)
+    return scan
+
+
+def _scan_stream(source: Source, path: str, prefix: str, keep_events: bool) -> Scan:
+    before = len(source.problems)
+    scan = Scan(Transcript(prefix=prefix, keep_events=keep_events))
+    faults = LineFaults(path)
+    _take_all(scan, faults, turns(source, faults))
+    faults.report(source)
+    scan.sound = len(source.problems) == before
+    return scan
+
+
+def _take_all(scan: Scan, faults: LineFaults, lines: Iterator[Numbered]) -> None:
+    for number, line in lines:
         scan.take(line, faults, number)
     scan.close()
-    faults.report(source)
-    return len(source.problems) == before
+
+
+def _lacks_events(stream: Scan, session: Scan) -> bool:
+    """Tell whether events are needed that were left out when the stream was scanned."""
+    known = session.transcript.calls
+    return not _is_fuller(session, stream) or any(
+        call_id not in known or (known[call_id].failed is None and call.failed is not None)
+        for call_id, call in stream.transcript.calls.items()
+    )
+
+
+def _add_edits(stream: Scan, session: Scan) -> None:
+    """Work out the edits that were left out, where the stream may know more of them."""
+    known = session.transcript.calls
+    for call_id, line in stream.put_off.items():
+        if known_contents(known[call_id].edits) < _CONTENTS:
+            stream.take_edit(call_id, line)
+
+
+def _is_fuller(session: Scan, stream: Scan) -> bool:
+    return session.lines > 0 and len(session.transcript.calls) >= len(stream.transcript.calls)
 
 
 def _tells_all(stream: Scan) -> bool:
@@ -99,8 +153,14 @@ def _scan_sessions(
 ) -> None:
     """Scan all session files together, in order of time."""
     faults = [LineFaults(path) for path in paths]
-    streams = [_timed(source, fault, rank) for rank, fault in enumerate(faults)]
-    for _, rank, number, line in heapq.merge(*streams, key=lambda item: item[:3]):
+    logs = [turns(source, fault, few=prompt_only) for fault in faults]
+    if len(logs) == 1:
+        rows: Iterator[tuple[int, int, Turn]] = ((0, *row) for row in logs[0])
+    else:
+        # No two have the same rank and number: the lines themselves are never compared.
+        timed = heapq.merge(*map(_timed, range(len(logs)), logs))
+        rows = (row[1:] for row in timed)
+    for rank, number, line in rows:
         scan.take(line, faults[rank], number)
         if prompt_only and scan.transcript.prompt is not None:
             break
@@ -109,24 +169,28 @@ def _scan_sessions(
         fault.report(source)
 
 
-def _timed(source: Source, faults: LineFaults, rank: int) -> Iterator[tuple[str, int, int, Line]]:
+def _timed(rank: int, lines: Iterator[Numbered]) -> Iterator[tuple[str, int, int, Turn]]:
     # A line without a time, or with one that goes back, stays where it stands.
     latest = ""
-    for number, line in faults.decoded(source, DECODER):
-        latest = max(latest, line.timestamp or "")
+    for number, line in lines:
+        if line.timestamp and line.timestamp > latest:
+            latest = line.timestamp
         yield latest, rank, number, line
 
 
-def _joined(stream: Scan, session: Scan, stream_path: str, projects: str) -> Transcript:
+def _joined(
+    stream: Scan, session: Scan, by_message: dict[str, ModelUsage], paths: tuple[str, str]
+) -> Transcript:
     """Make one transcript of both logs; the one that knows more calls gives the events."""
-    fuller = session.lines and len(session.transcript.calls) >= len(stream.transcript.calls)
+    stream_path, projects = paths
+    fuller = _is_fuller(session, stream)
     transcript = (session if fuller else stream).transcript
     transcript.sources["events"] = projects if fuller else stream_path
     transcript.sources["tools"] = "each tool use id once, in " + " and ".join(
         path for path, scan in ((stream_path, stream), (projects, session)) if scan.lines
     )
     _fill(transcript, stream.transcript, session.transcript)
-    _set_usage(transcript, stream, session, stream_path, projects)
+    _set_usage(transcript, stream, session, by_message, paths)
     _set_response(transcript, stream, session, stream_path)
     return transcript
 
@@ -148,6 +212,8 @@ def _fill(transcript: Transcript, stream: Transcript, session: Transcript) -> No
 
 def _name_servers(transcript: Transcript) -> None:
     """Give calls the names of servers as configured; a tool's name spells them with `_`."""
+    if not transcript.mcp_servers:
+        return
     names = {f"mcp__{_MARKS.sub('_', name)}__": name for name in transcript.mcp_servers}
     for call in transcript.calls.values():
         if call.server is not None:
@@ -156,9 +222,13 @@ def _name_servers(transcript: Transcript) -> None:
 
 
 def _set_usage(
-    transcript: Transcript, stream: Scan, session: Scan, stream_path: str, projects: str
+    transcript: Transcript,
+    stream: Scan,
+    session: Scan,
+    by_message: dict[str, ModelUsage],
+    paths: tuple[str, str],
 ) -> None:
-    by_message = _by_model(_spent_by_message(stream, session))
+    stream_path, _ = paths
     finals = stream.totals()
     totals, last = finals.by_model, _last_results(stream)
     # Totals that leave out the last messages are worth less than the messages.
@@ -170,7 +240,7 @@ def _set_usage(
     elif by_message:
         transcript.model_usage = by_message
         transcript.usage = total_usage(by_message)
-        places = [path for path, scan in ((stream_path, stream), (projects, session)) if scan.usage]
+        places = [path for path, scan in zip(paths, (stream, session), strict=True) if scan.usage]
         rule = "usage once per message id, subagents included"
         transcript.sources["usage"] = f"{' and '.join(places)}: {rule}"
     elif _spent(finals.usage):
@@ -183,13 +253,15 @@ def _last_results(stream: Scan) -> str:
     return "the last result event" + (f" of each of {many} sessions" if many > 1 else "")
 
 
-def _report_unmatched(source: Source, path: str, stream: Scan, session: Scan) -> None:
+def _report_unmatched(
+    source: Source, path: str, stream: Scan, by_message: dict[str, ModelUsage]
+) -> None:
     """Report totals that are less than the messages add up to.
 
     More is usual: small calls of the program's own leave no message.
     """
     totals = total_usage(stream.totals().by_model)
-    messages = total_usage(_by_model(_spent_by_message(stream, session)))
+    messages = total_usage(by_message)
     if totals is None or messages is None or not (stream.settled and _spent(totals)):
         return
     rows = [
@@ -208,14 +280,18 @@ def _spent_by_message(stream: Scan, session: Scan) -> dict[str, tuple[str, Usage
     for key, row in session.usage.items():
         if not (stream.unnamed and key in session.unnamed):
             known = rows.get(key, row)
-            rows[key] = max(row, known, key=lambda pair: pair[1].output_tokens or 0)
+            more = (row[1].output_tokens or 0) >= (known[1].output_tokens or 0)
+            rows[key] = row if more else known
     return rows
 
 
 def _by_model(rows: dict[str, tuple[str, Usage]]) -> dict[str, ModelUsage]:
-    totals: dict[str, Usage] = {}
+    parts: dict[str, list[Usage]] = {}
     for model, usage in rows.values():
-        totals[clean(model)] = add_usage(totals.get(clean(model)), usage)
+        parts.setdefault(model, []).append(usage)
+    totals: dict[str, Usage] = {}
+    for model, usages in parts.items():
+        totals[clean(model)] = add_usage(totals.get(clean(model)), sum_usage(usages))
     return {model: to_model_usage(usage) for model, usage in sorted(totals.items())}
 
 

@@ -12,27 +12,39 @@ from typing import Any
 
 import msgspec
 
-from evaltrace.agentlogs.claude_code.edits import to_edit
+from evaltrace.agentlogs.calls import Call
+from evaltrace.agentlogs.claude_code.messages import (
+    SYNTHETIC,
+    content_text,
+    error_of,
+    error_word,
+    tells,
+)
 from evaltrace.agentlogs.claude_code.shapes import (
+    ABSENT,
     Block,
     Line,
     Message,
     Raw,
     Totals,
+    Turn,
     blocks_of,
+    is_utf8,
     model_totals,
     sum_totals,
 )
+from evaltrace.agentlogs.claude_edits import decode_edit, to_edit
 from evaltrace.agentlogs.edit_calls import edits_of_call
+from evaltrace.agentlogs.faults import REFUSED, LineFaults
 from evaltrace.agentlogs.tools import kind_of
-from evaltrace.agentlogs.transcript import TEXT_LIMIT, Breakdown, LineFaults, Transcript
-from evaltrace.failures import cause_of_wording
+from evaltrace.agentlogs.transcript import Breakdown, Transcript
 from evaltrace.jsontext import Malformed, decode
+from evaltrace.patches.edits import Edit
 from evaltrace.times import elapsed_ms, to_utc
 from evaltrace.trace import Event, Usage
-from evaltrace.untrusted import bounded, clean
+from evaltrace.untrusted import clean
 
-SYNTHETIC = "<synthetic>"
+_CALLING = ("tool_use", "server_tool_use")
 _DENIED = re.compile(
     rb"Claude requested permissions to |Permission to use \S+ (with .{0,200} )?has been denied"
     rb"|The user doesn't want to (proceed with|take) this "
@@ -49,24 +61,27 @@ class _SubagentLink(msgspec.Struct):
 _LINK = msgspec.json.Decoder(_SubagentLink)
 
 
+class _Spoken(msgspec.Struct, gc=False):
+    """A message while its blocks arrive; it has no event where none is needed."""
+
+    event: Event | None = None
+    texts: list[str] = []
+    thoughts: list[str] = []
+
+
+_UNTOLD = _Spoken()
+
+
 @dataclass(slots=True)
-class _Spoken:
-    """A message while its blocks arrive."""
-
-    event: Event
-    texts: list[str] = field(default_factory=list)
-    thoughts: list[str] = field(default_factory=list)
-    calls: int = 0
-
-
-@dataclass
 class Scan:
     """What the lines of one log add up to.
 
-    `unnamed` holds the messages without an id: two logs cannot be matched by these.
+    `unnamed` holds the messages without an id: two logs cannot be matched by these. A `bare`
+    scan leaves out what only another log is asked for: commands, and what was edited.
     """
 
     transcript: Transcript
+    bare: bool = False
     usage: dict[str, tuple[str, Usage]] = field(default_factory=dict)
     main_messages: set[str] = field(default_factory=set)
     unnamed: set[str] = field(default_factory=set)
@@ -81,8 +96,12 @@ class Scan:
     answered: bool = False
     """Whether the last message of the main loop came from a model."""
     lines: int = 0
+    sound: bool = False
+    """Whether all of the log could be used as it is."""
     bare_edits: int = 0
     """Edits whose result does not say what they did."""
+    put_off: dict[str, Turn] = field(default_factory=dict)
+    """Results of edits that a bare scan left out, by call id."""
     denied: dict[str, str] = field(default_factory=dict)
     """Calls that were not allowed: the tool by call id."""
     _session: str = ""
@@ -90,29 +109,37 @@ class Scan:
     _at: tuple[LineFaults, int] = (LineFaults(""), 0)
     _seen: set[str] = field(default_factory=set)
     _spoken: dict[str, _Spoken] = field(default_factory=dict)
+    _called: dict[str, int] = field(default_factory=dict)
     _subagents: dict[str, str] = field(default_factory=dict)
 
-    def take(self, line: Line, faults: LineFaults, number: int) -> None:
+    def take(self, line: Turn, faults: LineFaults, number: int) -> None:
         """Take one line in; a line whose uuid was seen before is a copy.
 
         `faults` names the file, and takes what a value within the line had to be mended of.
         """
-        if line.uuid:
-            if line.uuid in self._seen:
+        uuid, transcript = line.uuid, self.transcript
+        if uuid:
+            if uuid in self._seen:
                 return
-            self._seen.add(line.uuid)
+            self._seen.add(uuid)
         self.lines += 1
         self._at = faults, number
-        if self.transcript.cwd is None and line.cwd and _is_main(line):
-            self.transcript.cwd = clean(line.cwd)
-        self.transcript.agent_version = (
-            self.transcript.agent_version or line.claude_code_version or line.version
-        )
-        if line.type == "assistant" and isinstance(line.message, Message):
-            self._assistant(line, line.message)
-        elif line.type == "user" and isinstance(line.message, Message):
-            self._user(line, line.message)
-        elif line.type == "system":
+        main = not (line.parent_tool_use_id or line.isSidechain or line.agentId)
+        if transcript.cwd is None and line.cwd and main:
+            transcript.cwd = clean(line.cwd)
+        if not transcript.agent_version:
+            known = line.claude_code_version if isinstance(line, Line) else None
+            transcript.agent_version = known or line.version
+        message = line.message
+        if message.__class__ is Message and line.type == "assistant":
+            self._assistant(line, message, main)
+        elif message.__class__ is Message and line.type == "user":
+            self._user(line, message, main)
+        elif isinstance(line, Line):
+            self._take_other(line, faults, number)
+
+    def _take_other(self, line: Line, faults: LineFaults, number: int) -> None:
+        if line.type == "system":
             self._system(line, faults.path)
         elif line.type == "result":
             self.result, self.result_line, self.settled = line, number, True
@@ -128,43 +155,46 @@ class Scan:
 
     def close(self) -> Transcript:
         """Write the collected texts into the message events."""
-        for spoken in self._spoken.values():
-            self.transcript.finish(
-                spoken.event,
-                text="\n".join(spoken.texts) or None,
-                reasoning="\n".join(spoken.thoughts) or None,
-            )
+        for spoken in self._spoken.values() if self.transcript.keep_events else ():
+            if spoken.event is not None:
+                self.transcript.says(spoken.event, spoken.texts, spoken.thoughts)
         self._link_subagents()
         return self.transcript
 
-    def _assistant(self, line: Line, message: Message) -> None:
+    def _assistant(self, line: Turn, message: Message, main: bool) -> None:
         faults, number = self._at
         key = message.id or f"{faults.path}:{number}"
         synthetic = message.model == SYNTHETIC
         if not synthetic:
-            self._count(key, line, message)
-        if _is_main(line):
+            self._count(key, message, main)
+        if main:
             self.answered = not synthetic
-            self.last_error = _error_of(line, message, faults.path, number)
+            flagged = synthetic or line.error or line.isApiErrorMessage
+            self.last_error = error_of(line, message, faults.path, number) if flagged else None
         spoken = self._spoken.get(key)
         if spoken is None:
-            spoken = self._spoken[key] = _Spoken(self._message_event(line, message, synthetic))
-        elif self.transcript.keep_events and message.usage and not synthetic:
+            # Who spoke matters to the events, and below a call.
+            told = self.transcript.keep_events or line.parent_tool_use_id or line.agentId
+            spoken = self._begin_message(line, message, synthetic) if told else _UNTOLD
+            self._spoken[key] = spoken
+        elif spoken.event is not None and message.usage and not synthetic:
             spoken.event.usage = self.usage[key][1]
         for block in blocks_of(message):
-            if block.type == "text" and block.text:
+            if block.name and block.type in _CALLING:
+                count = self._called[key] = self._called.get(key, 0) + 1
+                self._call(line, block, block.id or f"{key}/{count}", block.name, spoken.event)
+            elif spoken is _UNTOLD:
+                continue
+            elif block.text and block.type == "text":
                 spoken.texts.append(block.text)
-            elif block.type == "thinking" and block.thinking:
+            elif block.thinking and block.type == "thinking":
                 spoken.thoughts.append(block.thinking)
-            elif block.type in ("tool_use", "server_tool_use") and block.name:
-                spoken.calls += 1
-                self._call(line, block, block.id or f"{key}/{spoken.calls}", spoken.event)
 
-    def _count(self, key: str, line: Line, message: Message) -> None:
+    def _count(self, key: str, message: Message, main: bool) -> None:
         self.settled = False
         if message.id is None:
             self.unnamed.add(key)
-        if _is_main(line):
+        if main:
             self.main_messages.add(key)
             self.transcript.model = self.transcript.model or message.model
         usage = message.usage
@@ -175,89 +205,122 @@ class Scan:
         if known is None or (usage.output_tokens or 0) >= (known[1].output_tokens or 0):
             self.usage[key] = (message.model or "unknown", usage)
 
-    def _message_event(self, line: Line, message: Message, synthetic: bool) -> Event:
-        return self.transcript.add(
-            "message",
-            role="assistant",
-            started_at=to_utc(line.timestamp),
-            model=None if synthetic else message.model,
-            usage=None if synthetic else message.usage,
-            parent_id=self._parent(line),
-            error=_error_word(line),
-            data={"subagent": line.agentId} if line.agentId else None,
-        )
+    def _begin_message(self, line: Turn, message: Message, synthetic: bool) -> _Spoken:
+        transcript = self.transcript
+        model = None if synthetic else message.model
+        parent = self._parent(line) if line.parent_tool_use_id else None
+        event = transcript.spoke(model, parent, to_utc(line.timestamp))
+        if not synthetic:
+            event.usage = message.usage
+        if line.error or line.isApiErrorMessage:
+            transcript.finish(event, error=error_word(line))
+        if line.agentId:
+            event.data = {"subagent": line.agentId}
+            transcript.finish(event, data=event.data)
+        return _Spoken(event)
 
-    def _call(self, line: Line, block: Block, call_id: str, message: Event) -> None:
-        if call_id in self.transcript.calls:
+    def _call(
+        self, line: Turn, block: Block, call_id: str, name: str, message: Event | None
+    ) -> None:
+        transcript = self.transcript
+        if call_id in transcript.calls:
             return
-        name = block.name or "unknown"
         kind = kind_of(name)
         if kind == "edit":
             self._asked[call_id] = bytes(block.input)
-        needed = self.transcript.keep_events or kind == "shell"
-        self.transcript.call(
+        if not transcript.keep_events:
+            needed = kind == "shell" and not self.bare
+            given = self._value(block.input) if needed else None
+            transcript.count_call(call_id, name, given)
+            return
+        transcript.call(
             call_id,
             name,
-            parent_id=message.id,
+            parent_id=message.id if message else None,
             started_at=to_utc(line.timestamp),
-            input=self._value(block.input) if needed else None,
+            input=self._value(block.input),
         )
 
-    def _user(self, line: Line, message: Message) -> None:
+    def _user(self, line: Turn, message: Message, main: bool) -> None:
         texts = []
         for block in blocks_of(message):
-            if block.type == "tool_result" and block.tool_use_id:
-                self._tool_result(line, block, block.tool_use_id)
-            elif block.type == "text" and block.text:
+            if block.tool_use_id and block.type == "tool_result":
+                call = self.transcript.calls.get(block.tool_use_id)
+                if call is not None:
+                    self._tool_result(line, block, block.tool_use_id, call)
+            elif block.text and block.type == "text":
                 texts.append(block.text)
-        if not texts:
-            return
-        text = "\n".join(texts)
+        if texts:
+            self._asked_for(line, "\n".join(texts), main)
+
+    def _asked_for(self, line: Turn, text: str, main: bool) -> None:
         unasked = line.isMeta or line.isSynthetic
         # What comes after the first answer was not asked by whoever started the run.
-        if self.transcript.prompt is None and _is_main(line) and not unasked:
+        if self.transcript.prompt is None and main and not unasked:
             self.transcript.prompt = None if self.main_messages else clean(text)
-        self.transcript.add(
-            "message",
-            role="system" if unasked else "user",
-            started_at=to_utc(line.timestamp),
-            text=text,
-            parent_id=self._parent(line),
-            data={"subagent": line.agentId} if line.agentId else None,
-        )
-
-    def _tool_result(self, line: Line, block: Block, call_id: str) -> None:
-        call = self.transcript.calls.get(call_id)
-        if call is None:
-            return
-        self._note_subagent(line, call.event)
-        output = duration = None
         if self.transcript.keep_events:
-            output = content_text(self._value(block.content))
-            if call.event:
-                duration = elapsed_ms(call.event.started_at, to_utc(line.timestamp))
-        failed = block.is_error is True
-        self.transcript.returned(call_id, failed=failed, output=output, duration_ms=duration)
-        if failed and _DENIED.search(memoryview(block.content)[:_HEAD]):
-            self.denied[call_id] = call.name
-        elif call.kind == "edit" and not failed:
-            self._edited(line, call_id, call.name)
+            self.transcript.add(
+                "message",
+                role="system" if unasked else "user",
+                started_at=to_utc(line.timestamp),
+                text=text,
+                parent_id=self._parent(line),
+                data={"subagent": line.agentId} if line.agentId else None,
+            )
 
-    def _edited(self, line: Line, call_id: str, name: str) -> None:
+    def _tool_result(self, line: Turn, block: Block, call_id: str, call: Call) -> None:
+        failed, event = block.is_error is True, call.event
+        if event is None:
+            call.failed = failed
+        else:
+            self._note_subagent(line, event)
+            if self.transcript.keep_events:
+                output = content_text(self._value(block.content))
+                self.transcript.answered(call, failed, output)
+                event.duration_ms = elapsed_ms(event.started_at, to_utc(line.timestamp))
+            else:
+                call.failed = failed
+        if failed:
+            if _DENIED.search(memoryview(block.content)[:_HEAD]):
+                self.denied[call_id] = call.name
+        elif call.kind == "edit":
+            if self.bare:
+                self.put_off.setdefault(call_id, line)
+            else:
+                self.take_edit(call_id, line)
+
+    def take_edit(self, call_id: str, line: Turn) -> None:
         """Record what an edit did: as its result says, else as it was asked for."""
         asked = self._asked.pop(call_id, None)
         if asked is None:
             return
-        both = (line.toolUseResult, line.tool_use_result)
-        result = next((raw for raw in both if bytes(memoryview(raw)[:4]) != b"null"), None)
-        edit = to_edit(self._value(result)) if result is not None else None
+        given = line.toolUseResult, line.tool_use_result
+        result = next((raw for raw in given if tells(raw)), None)
+        edit = self._edit_in(result) if result is not None else None
         if edit is None:
             self.bare_edits += 1
-        for one in [edit] if edit else edits_of_call(name, self._value(asked)):
+        for one in [edit] if edit else self._edits_asked(call_id, asked):
             self.transcript.edited(call_id, one)
+
+    def _edits_asked(self, call_id: str, asked: bytes) -> list[Edit]:
+        return edits_of_call(self.transcript.calls[call_id].name, self._value(asked))
+
+    def _edit_in(self, result: Raw) -> Edit | None:
+        try:
+            if is_utf8(memoryview(result)):
+                return decode_edit(result)
+        except REFUSED:
+            pass
+        return to_edit(self._value(result))
 
     def _value(self, raw: Raw | bytes) -> Any:
         """Decode what was kept raw; it may hold what only the patient parser reads."""
+        try:
+            return _ANY.decode(raw)
+        except REFUSED:
+            return self._value_patiently(raw)
+
+    def _value_patiently(self, raw: Raw | bytes) -> Any:
         faults, number = self._at
         try:
             value, mended = decode(memoryview(raw), _ANY)
@@ -268,9 +331,11 @@ class Scan:
             faults.add("mended_lines", number, mended)
         return value
 
-    def _note_subagent(self, line: Line, event: Event | None) -> None:
+    def _note_subagent(self, line: Turn, event: Event) -> None:
+        if line.toolUseResult is ABSENT:
+            return
         raw = bytes(line.toolUseResult)
-        if event is None or not raw.startswith(b"{") or b'"agentId"' not in raw:
+        if b'"agentId"' not in raw or not raw.startswith(b"{"):
             return
         try:
             agent = decode(raw, _LINK)[0].agentId
@@ -294,12 +359,16 @@ class Scan:
         elif line.subtype:
             self.transcript.add("system", name=line.subtype, started_at=to_utc(line.timestamp))
 
-    def _parent(self, line: Line) -> str | None:
-        call = self.transcript.calls.get(line.parent_tool_use_id or "")
+    def _parent(self, line: Turn) -> str | None:
+        if not line.parent_tool_use_id:
+            return None
+        call = self.transcript.calls.get(line.parent_tool_use_id)
         return call.event.id if call and call.event else None
 
     def _link_subagents(self) -> None:
         """Hang a subagent's messages below the call that started it, if that came before."""
+        if not self._subagents:
+            return
         before: set[str] = set()
         for event in self.transcript.outline:
             agent = (event.data or {}).get("subagent")
@@ -307,40 +376,3 @@ class Scan:
             if event.parent_id is None and call in before:
                 event.parent_id = call
             before.add(event.id)
-
-
-def _is_main(line: Line) -> bool:
-    return not (line.parent_tool_use_id or line.isSidechain or line.agentId)
-
-
-def content_text(content: Any) -> str | None:
-    """Flatten a tool result's content (text, or a list of parts) into text."""
-    if content is None or isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return msgspec.json.encode(bounded(content, TEXT_LIMIT)).decode()
-    parts = []
-    for part in content:
-        if isinstance(part, dict) and isinstance(part.get("text"), str):
-            parts.append(part["text"])
-        elif isinstance(part, dict) and isinstance(part.get("type"), str):
-            parts.append(f"[{part['type']}]")
-        else:
-            parts.append(str(bounded(part, TEXT_LIMIT)))
-    return "\n".join(parts)
-
-
-def _error_word(line: Line) -> str | None:
-    if isinstance(line.error, str) and line.error:
-        return line.error
-    return "api_error" if line.error or line.isApiErrorMessage else None
-
-
-def _error_of(line: Line, message: Message, path: str, number: int) -> Breakdown | None:
-    # The last assistant line decides: an error before it was got over by a retry.
-    word = _error_word(line)
-    text = next((block.text for block in blocks_of(message) if block.text), None)
-    if word is None and message.model == SYNTHETIC and text:
-        # Older versions flag nothing; what they put in the model's place is a fixed phrase.
-        word = "api_error" if text.startswith("API Error") or cause_of_wording(text) else None
-    return Breakdown(word, text, line.api_error_status, clean(path), number) if word else None

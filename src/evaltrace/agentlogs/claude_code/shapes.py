@@ -6,39 +6,44 @@ reference, section 4.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 
 from evaltrace.agentlogs.contents import Dollars
-from evaltrace.agentlogs.transcript import LineFaults, add_usage
+from evaltrace.agentlogs.faults import BRACE, REFUSED, LineFaults
+from evaltrace.agentlogs.transcript import add_usage
 from evaltrace.agentlogs.usage_shapes import to_model_usage
 from evaltrace.agentlogs.values import LARGEST, Count
 from evaltrace.jsontext import Malformed, decode
+from evaltrace.source import Source
 from evaltrace.trace import ModelUsage, Usage
 from evaltrace.untrusted import clean
 
 Raw = msgspec.Raw
+ABSENT = Raw(b"null")
+"""What a field that is not there is."""
+
 Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=LARGEST)]
 
 
-class Block(msgspec.Struct):
+class Block(msgspec.Struct, gc=False):
     """One content block of a message."""
 
     type: str | None = None
     id: str | None = None
     name: str | None = None
-    input: Raw = Raw(b"null")
+    input: Raw = ABSENT
     text: str | None = None
     thinking: str | None = None
     tool_use_id: str | None = None
-    content: Raw = Raw(b"null")
+    content: Raw = ABSENT
     is_error: bool | None = None
 
 
-class Spent(Usage, kw_only=True):
+class Spent(Usage, kw_only=True, gc=False):
     """Usage as a log gives it: a count that cannot be one is left out."""
 
     input_tokens: Count | None = None
@@ -47,7 +52,7 @@ class Spent(Usage, kw_only=True):
     cache_read_input_tokens: Count | None = None
 
 
-class Message(msgspec.Struct):
+class Message(msgspec.Struct, gc=False):
     """An API message; `usage` is repeated on every line of the same id."""
 
     id: str | None = None
@@ -66,27 +71,33 @@ class ModelTotals(msgspec.Struct, rename="camel"):
     cost_usd: Dollars | None = msgspec.field(default=None, name="costUSD")
 
 
-class Line(msgspec.Struct):
-    """One line of either log; fields of other line types stay None."""
+class Turn(msgspec.Struct, gc=False):
+    """What a line of the conversation may have, in either log: most lines are no other."""
 
     type: str | None = None
-    subtype: str | None = None
     message: Message | str | None = None
     uuid: str | None = None
     timestamp: str | None = None
     parent_tool_use_id: str | None = None
-    session_id: str | None = None
-    sessionId: str | None = None
     agentId: str | None = None
     isSidechain: bool | None = None
     isMeta: bool | None = None
     isSynthetic: bool | None = None
     isApiErrorMessage: bool | None = None
+    api_error_status: int | None = None
     cwd: str | None = None
     version: str | None = None
     error: Any = None
-    toolUseResult: Raw = Raw(b"null")
-    tool_use_result: Raw = Raw(b"null")
+    toolUseResult: Raw = ABSENT
+    tool_use_result: Raw = ABSENT
+
+
+class Line(Turn):
+    """Any line of either log; fields of other line types stay None."""
+
+    subtype: str | None = None
+    session_id: str | None = None
+    sessionId: str | None = None
     # the init line
     tools: Any = None
     mcp_servers: Any = None
@@ -94,7 +105,6 @@ class Line(msgspec.Struct):
     claude_code_version: str | None = None
     # the result line
     is_error: bool | None = None
-    api_error_status: int | None = None
     duration_ms: Milliseconds | None = None
     duration_api_ms: Milliseconds | None = None
     num_turns: Count | None = None
@@ -106,8 +116,54 @@ class Line(msgspec.Struct):
     permission_denials: Any = None
 
 
-DECODER = msgspec.json.Decoder(Line, strict=False)
+Numbered = tuple[int, Turn]
+"""A line, and its number."""
+
+_TURN = msgspec.json.Decoder(Turn, strict=False)
+_LINE = msgspec.json.Decoder(Line, strict=False)
+_TALK = ("assistant", "user")
 _TOTALS = msgspec.json.Decoder(ModelTotals, strict=False)
+
+
+def turns(
+    source: Source, faults: LineFaults, *, sound: bool = False, few: bool = False
+) -> Iterator[Numbered]:
+    """Read a log's lines; give those that can be used, with their numbers.
+
+    With `sound` it ends at a line that is not UTF-8, which counts as mended; `few` tells that
+    the first lines may do.
+    """
+    checked: object = None
+    for number, row in source.lines(faults.path, few=few):
+        faults.lines += 1
+        if sound:
+            # All of a file that is in memory at once, and once.
+            whole = row.obj if isinstance(row, memoryview) else row
+            if whole is not checked or not isinstance(whole, bytes):
+                if not is_utf8(whole if isinstance(whole, bytes) else row):
+                    faults.add("mended_lines", number, "invalid UTF-8")
+                    return
+                checked = whole
+        if row[0] == BRACE:
+            try:
+                turn = _TURN.decode(row)
+                if turn.type in _TALK:
+                    yield number, turn
+                    continue
+            except REFUSED:
+                pass
+        line = faults.patiently(number, row, _LINE)
+        if line is not None:
+            yield number, line
+
+
+def is_utf8(row: memoryview | bytes) -> bool:
+    """Tell whether a line is sound UTF-8; the fast parser does not look at what it skips."""
+    text = bytes(row)  # no copy of what are bytes
+    try:
+        return text.isascii() or bool(text.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def model_totals(result: Line, faults: LineFaults, number: int) -> dict[str, ModelUsage]:
@@ -168,6 +224,8 @@ def _plus(one: ModelUsage, other: ModelUsage) -> ModelUsage:
 def blocks_of(message: Message) -> list[Block]:
     """Give a message's content as blocks; plain text is one."""
     content = message.content
+    if content.__class__ is list and len(content) == 1 and content[0].__class__ is Block:
+        return cast("list[Block]", content)
     if isinstance(content, str):
         return [Block(type="text", text=content)]
     return [

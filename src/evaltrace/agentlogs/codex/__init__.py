@@ -113,7 +113,8 @@ class _Exec:
         server = cleaned(item.server)
         call = self.transcript.call(key, name, server)
         value = _INPUTS[item.type or ""](item)
-        if value is not None:
+        # Most items are told twice, when they begin and when they end.
+        if value is not None and (call.command is None or call.command != item.command):
             self.transcript.given(call, value)
         if done:
             failed = (

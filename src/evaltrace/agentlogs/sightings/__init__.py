@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from evaltrace.agentlogs.sightings.commands import Look, parts_of_script
 from evaltrace.patches.edits import Edit, Hunk
 from evaltrace.patches.lines import to_lines
@@ -56,8 +58,7 @@ _BEFORE_NUMBERS = 5
 """Lines that a tool may put before the first numbered one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """What a call was asked to show: looks at files, and texts printed between them.
 
     `exact` tells that the output is known to be as it was printed, `tool` that no shell
@@ -79,9 +80,10 @@ def reading_of(name: str, kind: str, given: Any) -> Reading | None:
     name = name.lower()
     if kind == "shell":
         return _of_shell(name, given)
-    views = kind == "read" or (kind == "edit" and given.get("command") == "view")
-    path = next((given[key] for key in _PATH if isinstance(given.get(key), str)), None)
-    if not path or not views:
+    if kind == "edit" and given.get("command") != "view":
+        return None
+    path = next((path for path in map(given.get, _PATH) if isinstance(path, str)), None)
+    if not path:
         return None
     if name in _NUMBERING:
         return Reading((Look(path, numbered=True),), tool=True)
@@ -97,7 +99,9 @@ def _of_shell(name: str, given: dict[str, Any]) -> Reading | None:
     folder, parts = found
     above = next((given[key] for key in _FOLDER if isinstance(given.get(key), str)), None)
     places = [place for place in (above, folder) if place]
-    looks = tuple(part.below(places) if isinstance(part, Look) else part for part in parts)
+    looks = tuple(parts)
+    if places:
+        looks = tuple(part.below(places) if isinstance(part, Look) else part for part in parts)
     paths = [look.path for look in looks if isinstance(look, Look)]
     if name not in _FRESH and not all(path.startswith("/") for path in paths):
         return None  # an earlier command may have changed the folder

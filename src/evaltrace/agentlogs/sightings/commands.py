@@ -9,9 +9,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 _LONGEST = 4096
 _MOST_PARTS = 64
@@ -40,8 +42,7 @@ Range = tuple[int | None, int | None]
 """The first line, from 1 (None: counted from the end), and how many (None: all that follow)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(msgspec.Struct, frozen=True, gc=False):
     """Lines of a file that are printed: `count` of them (None: all) from the one numbered `first`.
 
     `first` is None for the last ones; `numbered` tells that each has its number before it.
@@ -54,7 +55,8 @@ class Look:
 
     def below(self, places: Sequence[str]) -> Look:
         """Give the same of a file whose path was meant from a folder."""
-        return replace(self, path=posixpath.join(*places, self.path))
+        path = posixpath.join(*places, self.path)
+        return Look(path, self.first, self.count, self.numbered)
 
 
 def parts_of_script(given: Any) -> tuple[str | None, list[Look | str]] | None:
@@ -121,13 +123,15 @@ def _pipelines(script: str) -> list[list[list[str]]] | None:
         if match is None:
             return None
         at = match.end()
-        if match["end"]:
-            pipelines.append([[]])
-        elif match["pipe"]:
-            pipelines[-1].append([])
-        elif match["word"]:
-            word = _QUOTED.sub(lambda quoted: quoted[1] or quoted[2] or "", match["word"])
+        kind, word = match.lastgroup, match[0]
+        if kind == "word":
+            if "'" in word or '"' in word:
+                word = _QUOTED.sub(lambda quoted: quoted[1] or quoted[2] or "", word)
             pipelines[-1][-1].append(word)
+        elif kind == "end":
+            pipelines.append([[]])
+        elif kind == "pipe":
+            pipelines[-1].append([])
     if pipelines[-1] == [[]]:
         pipelines.pop()
     return pipelines if all(words for line in pipelines for words in line) else None

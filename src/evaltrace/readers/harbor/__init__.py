@@ -9,16 +9,26 @@ from __future__ import annotations
 from evaltrace.readers.harbor.assembly import read_trace
 from evaltrace.readers.harbor.config import agent_digest
 from evaltrace.readers.harbor.job import FolderKind, Job, read_job, recognise
-from evaltrace.readers.harbor.trial import TrialFiles, open_trial, to_input
+from evaltrace.readers.harbor.trial import (
+    LAST_WRITTEN,
+    TrialFiles,
+    job_facts,
+    open_trial,
+    to_input,
+    unfinished_facts,
+)
 
 __all__ = [
+    "LAST_WRITTEN",
     "FolderKind",
     "Job",
     "TrialFiles",
     "agent_digest",
+    "job_facts",
     "open_trial",
     "read_job",
     "read_trace",
     "recognise",
     "to_input",
+    "unfinished_facts",
 ]

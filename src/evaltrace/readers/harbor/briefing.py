@@ -43,7 +43,7 @@ def add_task(
     """Add the task, the instruction, the request and the tools."""
     reference = configs.task_ref(files.result, files.config) or {}
     uri = files.result.trial_uri if files.result else None
-    folder = find_task(reference, files.config, uri, files.task_digest, task_dirs)
+    folder = find_task(reference, files.config, uri, files.task_digest, task_dirs, files.elsewhere)
     document = read_document(folder)
     metadata = dig(document, "metadata")
     trace.task = configs.to_task(

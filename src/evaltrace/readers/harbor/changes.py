@@ -112,7 +112,7 @@ def _read_recorded(source: Source, step_names: list[str]) -> CodeChanges | None:
     text = source.read_text(path, DIFF_LIMIT)
     if text is None:
         return None
-    diff = clean(text.text)
+    diff = text.text
     cuts = cuts_of_file("code_changes", text)
     complete = root in ("", roots[-1])
     stats = None if cuts else count_changes(diff, source=kind, complete=complete)

@@ -7,7 +7,6 @@ Source: Harbor format reference, sections 1.2 and 6.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,6 +19,12 @@ LIMIT = 1_000_000
 _LOG_LIMIT = 4_000_000
 _LOGGED = re.compile(r"^Running command: ", re.M)
 _END = re.compile(r"^Command (?:outputs captured|failed)", re.M)
+_WORD = re.compile(
+    r"[ \t\r\n]*((?:[^ \t\r\n'\"\\]++|\\.|'[^']*+'|\"(?:[^\"\\]++|\\.)*+\")*+)", re.S
+)
+_QUOTE = re.compile(r"['\"\\]")
+_PART = re.compile(r"'([^']*+)'|\"((?:[^\"\\]++|\\.)*+)\"|\\(.)", re.S)
+_ESCAPED = re.compile(r"\\([\"\\])")
 _FLAGS = {"-p", "--print", "--prompt", "--message", "--task", "-t", "--"}
 _JOINED = re.compile(r"--(?:prompt|message|task|print|instruction)=(.+)", re.S)
 _BETWEEN = {"|", "||", "&&", ";", "&", "then", "do", "fi"}
@@ -71,9 +76,8 @@ def _runs_agent(text: str) -> bool:
 
 def _agent_words(text: str) -> list[str]:
     """Give the words of the simple command whose output was kept."""
-    try:
-        tokens = shlex.split(text)
-    except ValueError:  # a quote that is never closed: the log was cut
+    tokens = split_words(text)
+    if tokens is None:  # a quote that is never closed: the log was cut
         return []
     words: list[str] = []
     before: list[str] = []
@@ -87,6 +91,29 @@ def _agent_words(text: str) -> list[str]:
         elif not _is_redirect(token) and (words or not _is_setting(token)):
             words.append(token)
     return words
+
+
+def split_words(text: str) -> list[str] | None:
+    """Split a command as a shell does, None where it ends within a quote.
+
+    The same as shlex.split, which goes from character to character.
+    """
+    words: list[str] = []
+    end = 0
+    for match in _WORD.finditer(text):
+        if match.start() != end:
+            return None
+        word, end = match[1], match.end()
+        if word:
+            words.append(_PART.sub(_unquoted, word) if _QUOTE.search(word) else word)
+    return words if end == len(text) else None
+
+
+def _unquoted(part: re.Match[str]) -> str:
+    single, double, escaped = part.groups()
+    if double is not None:
+        return _ESCAPED.sub(r"\1", double)
+    return single if single is not None else escaped
 
 
 def _find_prompt(words: list[str]) -> tuple[int | None, str | None]:
@@ -108,7 +135,7 @@ def _is_prompt(word: str, flag: str) -> bool:
 
 
 def _is_single(word: str) -> bool:
-    return len(word.split()) <= 1
+    return len(word.split(None, 1)) <= 1
 
 
 def _is_redirect(word: str) -> bool:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
+
+import msgspec
 
 from evaltrace.readers.harbor.records import LockedTrial, TrialResult, dig, is_number, text
 from evaltrace.times import to_utc
 from evaltrace.trace import Agent, AgentConfig, Task, Timeouts
-from evaltrace.untrusted import bounded, clean
+from evaltrace.untrusted import bounded, clean, is_bounded
 
 _TEXT_LIMIT = 16_384
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -129,10 +132,23 @@ def agent_digest(config: dict[str, Any]) -> str:
 
     Defaults written out make no difference: some files of a job have them, others do not.
     """
-    agent = _object(config.get("agent")) or {}
+    agent = config.get("agent")
+    try:
+        return _digest_of(msgspec.json.encode(agent))
+    except (ValueError, OverflowError, RecursionError):
+        return _digest(agent)
+
+
+# Most trials of a job have the same one.
+@lru_cache(maxsize=256)
+def _digest_of(agent: bytes) -> str:
+    return _digest(msgspec.json.decode(agent))
+
+
+def _digest(agent: Any) -> str:
     told = {
         key: value if key in _FREE else _without_defaults(value)
-        for key, value in agent.items()
+        for key, value in (_object(agent) or {}).items()
         if value and key not in _NOT_CONFIG
     }
     whole = json.dumps(told, sort_keys=True, default=str)
@@ -186,12 +202,17 @@ def to_task(
 def task_ref(result: TrialResult | None, config: dict[str, Any]) -> dict[str, Any] | None:
     """Give what the task was resolved from: path, git commit or package."""
     reference = (result.task_id if result else None) or _object(config.get("task"))
-    return bounded(reference, _TEXT_LIMIT) if reference else None
+    return _kept(reference) if reference else None
 
 
 def _object(value: Any) -> dict[str, Any] | None:
-    return bounded(value, _TEXT_LIMIT) if isinstance(value, dict) else None
+    return _kept(value) if isinstance(value, dict) else None
 
 
 def _list(value: Any) -> list[Any] | None:
-    return bounded(value, _TEXT_LIMIT) if isinstance(value, list) else None
+    return _kept(value) if isinstance(value, list) else None
+
+
+def _kept(value: Any) -> Any:
+    """Give a value within bounds: itself, or (seldom) a copy."""
+    return value if is_bounded(value, _TEXT_LIMIT) else bounded(value, _TEXT_LIMIT)

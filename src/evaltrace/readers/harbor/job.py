@@ -6,6 +6,7 @@ Source: Harbor format reference, sections 1.1, 1.5, 1.6, 2.3 and 2.4.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from evaltrace.readers.harbor.records import (
     OBJECT,
     SKETCH,
     JobResult,
-    LockedTrial,
+    PlannedTrial,
     Sketch,
     dig,
 )
@@ -119,11 +120,12 @@ def _surely_a_job(looks: dict[str, _Look], files: set[str]) -> bool:
 
 
 def _look(source: Source, name: str) -> _Look:
-    data = source.read(name) or b""
+    data = source.read_document(name) or b""
     try:
         sketch, _ = decode(data, SKETCH)
     except Malformed:
-        found = {key for key in _KEYS if f'"{key}"'.encode() in data[:_HEAD]}
+        head = bytes(data[:_HEAD])
+        found = {key for key in _KEYS if f'"{key}"'.encode() in head}
         return _Look(frozenset(found), sound=False)
     present = {key: getattr(sketch, key) for key in _KEYS if getattr(sketch, key) is not UNSET}
     # Only an object is a Harbor task; a name of one is some other program's.
@@ -135,9 +137,13 @@ def _is_object(raw: Raw) -> bool:
     return bytes(raw).lstrip().startswith(b"{")
 
 
-def read_job(source: Source) -> Job:
-    """Read a job's config, result and lock; what is missing or broken stays None."""
-    job = Job(path=source.root, name=spelled(source.root.name), started=_count_started(source))
+def read_job(source: Source, started: Collection[str] = ()) -> Job:
+    """Read a job's config, result and lock; what is missing or broken stays None.
+
+    `started` names folders that are known to be trials with a result.
+    """
+    number = _count_started(source, started)
+    job = Job(path=source.root, name=spelled(source.root.name), started=number)
     names = _own_files(source, job.started)
     if not names:
         return job
@@ -166,13 +172,17 @@ def _own_files(source: Source, started: int) -> set[str]:
     return {name for name, look in looks.items() if started and not look.sound}
 
 
-def _count_started(source: Source) -> int:
+def _count_started(source: Source, known: Collection[str]) -> int:
     """Count trial directories as Harbor's own viewer tells them."""
-    return sum(
-        source.has(f"{name}/config.json") or source.has(f"{name}/result.json")
-        for name in source.folders()
-        if not name.startswith((".", "_"))
-    )
+    number = 0
+    for name in source.folders():
+        if name.startswith((".", "_")):
+            continue
+        number += (
+            name in known or source.has(f"{name}/config.json") or source.has(f"{name}/result.json")
+        )
+        source.forget(name)
+    return number
 
 
 def _read_lock(source: Source, job: Job) -> None:
@@ -187,7 +197,7 @@ def _read_lock(source: Source, job: Job) -> None:
         job.digests = _digests(lock.trials)
 
 
-def _digests(trials: list[LockedTrial]) -> dict[str, str]:
+def _digests(trials: list[PlannedTrial]) -> dict[str, str]:
     """Give the digest of each task by its path and by its name, unless several share that."""
     found: dict[str, set[str]] = defaultdict(set)
     for trial in trials:

@@ -118,8 +118,14 @@ class LockedTask(msgspec.Struct):
     path: str | None = None
 
 
+class PlannedTrial(msgspec.Struct):
+    """A trial as its job's lock plans it: only what is needed of the many that there are."""
+
+    task: LockedTask | None = None
+
+
 class LockedTrial(msgspec.Struct):
-    """A planned trial, or a trial's own `lock.json` (0.17.0 and later)."""
+    """A trial's own `lock.json` (0.17.0 and later)."""
 
     task: LockedTask | None = None
     agent: dict[str, Any] | None = None
@@ -137,7 +143,7 @@ class JobLock(msgspec.Struct):
     """A job's `lock.json` (0.6.2 and later): the plan."""
 
     harbor: LockedHarbor | None = None
-    trials: list[LockedTrial] | None = None
+    trials: list[PlannedTrial] | None = None
     n_concurrent_trials: Any = None
     retry: Any = None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from evaltrace.agentlogs import atif, read_transcript
+from evaltrace.agentlogs import TRAJECTORY, read_trajectory, read_transcript
 from evaltrace.agentlogs.configured import configured_servers
 from evaltrace.agentlogs.transcript import Breakdown, Transcript
 from evaltrace.readers.harbor.exits import find_exit
@@ -138,7 +138,7 @@ def _printed(source: Source, run: Run, agent: str | None) -> Breakdown | None:
 
 def _is_converted(run: Run) -> bool:
     """Tell whether the run was read from the harness's conversion, not from the agent's log."""
-    return f"{run.folder}/{atif.TRAJECTORY}" in run.sources.get("events", "")
+    return f"{run.folder}/{TRAJECTORY}" in run.sources.get("events", "")
 
 
 def _reconcile(
@@ -164,10 +164,10 @@ def _set_prompt(source: Source, run: Run) -> None:
 
 def _fill_from_trajectory(source: Source, run: Run) -> None:
     """Fill in usage and prompt from the harness's conversion of a log that lacks them."""
-    path = f"{run.folder}/{atif.TRAJECTORY}"
+    path = f"{run.folder}/{TRAJECTORY}"
     if run.transcript is None or _is_converted(run) or not source.has(path):
         return
-    trajectory = atif.read(source, run.folder, keep_events=False)
+    trajectory = read_trajectory(source, run.folder, keep_events=False)
     if trajectory is None:
         return
     if run.usage is None and trajectory.usage is not None:

@@ -29,10 +29,12 @@ def find_task(
     trial_uri: str | None,
     digest: str | None,
     below: Sequence[str] = (),
+    looked: list[Source] | None = None,
 ) -> Source | None:
     """Find the task's directory; None unless it holds a task.toml and an instruction.
 
-    `below` are folders of tasks to look into where none of the recorded places has it.
+    `below` are folders of tasks to look into where none of the recorded places has it. Every
+    directory that was looked for is added to `looked`.
     """
     try:
         places = _places(reference, config, _run_folder(config, trial_uri), digest)
@@ -42,6 +44,8 @@ def find_task(
         if "\0" in str(place) or not place.is_absolute():
             continue
         source = Source(place, label=f"task {place.name}")
+        if looked is not None:
+            looked.append(source)
         if source.has("task.toml") and (source.has("instruction.md") or source.has_folder("steps")):
             return source
     return None
@@ -67,6 +71,8 @@ def _places(
 
 
 def _below(folders: Sequence[str], reference: dict[str, Any]) -> list[Path]:
+    if not folders:
+        return []
     name = PurePosixPath(text(reference.get("path")) or text(reference.get("name")) or "").name
     return [Path(folder).resolve() / name for folder in folders if name]
 
@@ -90,7 +96,7 @@ def _from(place: Path, started_in: Path | None) -> Path:
 def _run_folder(config: dict[str, Any], trial_uri: str | None) -> Path | None:
     """Give the folder the job was started in: the trial's path without the relative part."""
     trials_dir, name = text(config.get("trials_dir")), text(config.get("trial_name"))
-    if not (trial_uri and trials_dir and name) or Path(trials_dir).is_absolute():
+    if not (trial_uri and trials_dir and name) or trials_dir.startswith("/"):
         return None
     where = unquote(urlsplit(trial_uri).path)
     tail = f"/{trials_dir}/{name}"

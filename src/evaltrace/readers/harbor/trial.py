@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from sys import intern
 from typing import Any
+
+from msgspec import UNSET
 
 from evaltrace.readers.harbor import config as configs
 from evaltrace.readers.harbor.job import Job, recorded_job_name
@@ -19,9 +22,12 @@ from evaltrace.readers.harbor.records import (
     text,
 )
 from evaltrace.readers.harbor.version import Version, find_version
-from evaltrace.source import Source, readable
+from evaltrace.source import Source, Stamp, readable
 from evaltrace.trace import Input
 from evaltrace.untrusted import clean
+
+LAST_WRITTEN = "result.json"
+"""The file of a trial that Harbor writes last, once."""
 
 
 @dataclass
@@ -29,7 +35,8 @@ class TrialFiles:
     """The JSON files of a trial, read; and what they say together.
 
     `job_name` is the name of the job's folder, so that of a renamed job is the new one; that
-    of a trial that lies on its own is the one it recorded.
+    of a trial that lies on its own is the one it recorded. `elsewhere` are the directories outside
+    the trial that were looked into.
     """
 
     source: Source
@@ -44,6 +51,20 @@ class TrialFiles:
     job_name: str | None
     job_id: str | None
     result_unreadable: bool = False
+    elsewhere: list[Source] = field(default_factory=list)
+
+    def stamps(self) -> dict[str, Stamp]:
+        """Give what the trace read so far depends on: its own paths, and absolute ones elsewhere.
+
+        The job's own files are not among them. A place elsewhere that was looked for in vain
+        is there too, as `absent`.
+        """
+        found = self.source.looked_at
+        for source in self.elsewhere:
+            top = str(source.root)
+            for path, stamp in source.looked_at.items():
+                found[f"{top}/{path}" if path else top] = stamp
+        return found
 
     @property
     def started(self) -> str | None:
@@ -99,8 +120,9 @@ def open_trial(path: Path, job: Job | None, label: str) -> TrialFiles:
         config=config,
         config_from=config_from,
         sparse=sparse,
-        task_name=clean(configs.task_name(result, config, lock, own_name)),
-        name=clean(named or own_name),
+        # Many trials have these names, and are kept in mind all at once.
+        task_name=intern(clean(configs.task_name(result, config, lock, own_name))),
+        name=own_name if named in (None, own_name) else clean(named),
         job_name=job.name if job else recorded_job_name(config),
         job_id=(job.id if job else None) or recorded,
         result_unreadable=result is None and source.exists("result.json"),
@@ -122,6 +144,32 @@ def _version(job: Job | None, files: TrialFiles | None) -> Version:
         job_result=job.result if job else None,
         has_job_log=job.has_log if job else False,
     )
+
+
+def job_facts(job: Job) -> str:
+    """Name all that traces of finished trials take from their job: the same name, the same traces.
+
+    What changes while a job goes on makes no difference, such as its count of trials.
+    """
+    stats = job.result.stats if job.result else None
+    told = (
+        job.name,
+        job.id,
+        job.harbor_version,
+        job.config,
+        job.has_log,
+        sorted(job.digests.items()),
+        job.result is None,
+        stats is None,
+        stats is not None and stats.n_completed_trials is UNSET,
+        stats is not None and stats.cost_usd is UNSET,
+    )
+    return sha256(repr(told).encode()).hexdigest()
+
+
+def unfinished_facts(job: Job) -> str:
+    """Name what traces of unfinished trials take from their job besides: whether it ended."""
+    return str(job.finished)
 
 
 def to_input(job: Job | None, first: TrialFiles | None, *, found: int, selected: int) -> Input:

@@ -60,8 +60,8 @@ def _rewards(
 
 
 def _add_folder(source: Source, folder: str, verdict: Verdict) -> None:
-    verdict.output, verdict.truncated = verifier.read_output(source, folder)
-    found = read_tests(source, folder)
+    verdict.output, verdict.truncated, texts = verifier.read_output(source, folder)
+    found = read_tests(source, folder, texts)
     if found is not None:
         verdict.tests, verdict.tested_by = found
 

@@ -12,7 +12,7 @@ import msgspec
 from evaltrace.cuts import cuts_of_file
 from evaltrace.readers.harbor.records import VerifierResult, is_number
 from evaltrace.readers.harbor.version import Version
-from evaltrace.source import Source
+from evaltrace.source import Source, Text
 from evaltrace.trace import Truncation
 from evaltrace.untrusted import clean, one_line
 
@@ -113,15 +113,23 @@ def pick_reward(rewards: Rewards | None) -> tuple[float | None, str | None]:
     return None, None
 
 
-def read_output(source: Source, folder: str) -> tuple[str | None, list[Truncation]]:
-    """Read what the tests printed; standard error too where it was kept apart (to 0.1.44)."""
+def read_output(
+    source: Source, folder: str
+) -> tuple[str | None, list[Truncation], dict[str, Text]]:
+    """Read what the tests printed; standard error too where it was kept apart (to 0.1.44).
+
+    Also gives the texts as they were read, by path.
+    """
     parts: list[str] = []
     cuts: list[Truncation] = []
+    texts: dict[str, Text] = {}
     for name, heading in (("test-stdout.txt", ""), ("test-stderr.txt", "== standard error ==\n")):
         path = f"{folder}/{name}"
         text = source.read_text(path, OUTPUT_LIMIT)
-        if text is None or not text.text:
+        if text is None:
             continue
-        parts.append(heading + clean(text.text))
-        cuts += cuts_of_file("test_output", text)
-    return "\n".join(parts) or None, cuts
+        texts[path] = text
+        if text.text:
+            parts.append(heading + text.text)
+            cuts += cuts_of_file("test_output", text)
+    return "\n".join(parts) or None, cuts, texts

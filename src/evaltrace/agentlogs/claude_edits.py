@@ -15,7 +15,7 @@ from evaltrace.patches.edits import Edit, Hunk, Replacement
 _OPEN_END = "\\ No newline at end of file"
 
 
-class _Hunk(msgspec.Struct, rename="camel"):
+class _Hunk(msgspec.Struct, rename="camel", gc=False):
     old_start: int | None = None
     new_start: int | None = None
     old_lines: int | None = None
@@ -23,13 +23,13 @@ class _Hunk(msgspec.Struct, rename="camel"):
     lines: list[str] | None = None
 
 
-class _Part(msgspec.Struct):
+class _Part(msgspec.Struct, gc=False):
     old_string: str | None = None
     new_string: str | None = None
     replace_all: bool | None = None
 
 
-class _Result(msgspec.Struct):
+class _Result(msgspec.Struct, gc=False):
     filePath: str | None = None
     type: str | None = None
     content: str | None = None
@@ -45,12 +45,27 @@ class _Result(msgspec.Struct):
     updated_file: str | None = None
 
 
+_RESULT = msgspec.json.Decoder(_Result, strict=False)
+
+
 def to_edit(result: Any) -> Edit | None:
     """Turn the structured result of an edit tool into an edit; None if it is of no other kind."""
     try:
-        given = msgspec.convert(result, _Result, strict=False)
+        return _to_edit(msgspec.convert(result, _Result, strict=False))
     except (msgspec.ValidationError, RecursionError):
         return None
+
+
+def decode_edit(result: msgspec.Raw) -> Edit | None:
+    """Do the same for a result that was not decoded yet; only what is needed of it is.
+
+    Raises msgspec.DecodeError, UnicodeDecodeError or RecursionError where `to_edit` may still
+    understand what the patient parser makes of it.
+    """
+    return _to_edit(_RESULT.decode(result))
+
+
+def _to_edit(given: _Result) -> Edit | None:
     if given.notebook_path and given.updated_file is not None:
         return Edit(given.notebook_path, before=given.original_file, after=given.updated_file)
     if not given.filePath:
@@ -88,14 +103,15 @@ def _of_replacements(given: _Result, path: str, parts: tuple[Replacement, ...]) 
         before = given.originalFileContents
     if parts[0].old == "" and not before:
         return Edit(path, created=before is None, before=before, after=parts[0].new)
-    hunks = _hunks(given.structuredPatch or [])
+    rows = given.structuredPatch or []
     if before is None:
+        hunks = _hunks(rows)
         return Edit(path, created=False, hunks=hunks, replacements=() if hunks else parts)
-    grown = sum((row.new_lines or 0) - (row.old_lines or 0) for row in given.structuredPatch or ())
-    after = _exchanged(before, parts, grown if hunks else None)
+    grown = sum([(row.new_lines or 0) - (row.old_lines or 0) for row in rows])
+    after = _exchanged(before, parts, grown if any(row.lines for row in rows) else None)
     if after is not None:
         return Edit(path, created=False, before=before, after=after)
-    return Edit(path, created=False, before=before, hunks=hunks)
+    return Edit(path, created=False, before=before, hunks=_hunks(rows))
 
 
 def _exchanged(before: str, parts: tuple[Replacement, ...], grown: int | None) -> str | None:

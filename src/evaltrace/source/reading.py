@@ -1,0 +1,150 @@
+"""The files of one directory, read: bytes, texts, JSON documents, lines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, TypeVar
+
+import msgspec
+
+from evaltrace.jsontext import Malformed, decode
+from evaltrace.source.listing import RUNNING, Listing
+from evaltrace.source.stamps import status_of
+from evaltrace.source.texts import (
+    Text,
+    read_apart,
+    read_head_and_tail,
+    read_whole,
+    skip_line,
+    split,
+    to_text,
+)
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+MAX_DOCUMENT = 256 * 2**20
+"""Bytes of a single JSON document that is read whole."""
+
+MAX_LINE = 16 * 2**20
+"""Bytes of one line of a JSONL file; a longer one is passed over and reported."""
+
+_WHOLE = 8 * 2**20
+_BUFFER = 2**18
+_FEW = 2**14
+_LEFT_OUT = "The file was left out; the trial's other files were read."
+_HINTS = {"malformed_json": RUNNING}
+
+
+class Source(Listing):
+    """A directory below a boundary; `label` is how problems name it."""
+
+    def read(self, path: str, limit: int = MAX_DOCUMENT) -> bytes | None:
+        """Read a whole file; None (and a problem) when it is unreadable or over the limit."""
+        return self._read(path, limit, read_whole)
+
+    def read_document(self, path: str) -> bytes | memoryview | None:
+        """Read a whole file to decode it at once; None (and a problem) as read."""
+        return self._read(path, MAX_DOCUMENT, read_apart)
+
+    def _read(self, path: str, limit: int, how: Callable[[int, int], D]) -> D | None:
+        opened = self._open(path)
+        if opened is None:
+            return None
+        descriptor, before = opened
+        try:
+            if before.st_size > limit:
+                hint = "Cut the file down, or rely on the other sources of the trial."
+                message = f"{before.st_size} bytes; at most {limit} are read"
+                self.report("too_large", path, message, hint)
+                return None
+            data = how(descriptor, before.st_size)
+            self._compare(path, before, os.fstat(descriptor))
+        except OSError as error:
+            self._unreadable(path, error)
+            return None
+        finally:
+            os.close(descriptor)
+        return data
+
+    def read_text(self, path: str, limit: int) -> Text | None:
+        """Read a text of about `limit` bytes at most: all of it, or its head and its tail."""
+        opened = self._open(path)
+        if opened is None:
+            return None
+        descriptor, before = opened
+        try:
+            if before.st_size <= limit:
+                text = to_text(read_whole(descriptor, before.st_size))
+            else:
+                text = read_head_and_tail(descriptor, limit)
+            self._compare(path, before, os.fstat(descriptor))
+        except OSError as error:
+            self._unreadable(path, error)
+            return None
+        finally:
+            os.close(descriptor)
+        return text
+
+    def read_json(self, path: str, decoder: msgspec.json.Decoder[T]) -> T | None:
+        """Read one JSON document; None (and a problem) when it cannot be used."""
+        data = self.read_document(path)
+        return None if data is None else self.to_value(path, data, decoder)
+
+    def to_value(
+        self, path: str, data: bytes | memoryview, decoder: msgspec.json.Decoder[T]
+    ) -> T | None:
+        """Decode a document that was read from `path`; None (and a problem) as read_json."""
+        try:
+            value, mended = decode(data, decoder)
+        except Malformed as fault:
+            if not bytes(data).strip():
+                self.report("empty_json", path, "the file is empty", RUNNING)
+                return None
+            code = "malformed_json" if fault.code == "not_json" else fault.code
+            self.report(code, path, str(fault), _HINTS.get(code, _LEFT_OUT))
+            return None
+        if mended:
+            hint = "The rest was read; what is named was replaced or left out."
+            self.report("mended_json", path, f"read in spite of: {mended}", hint)
+        return value
+
+    def lines(self, path: str, *, few: bool = False) -> Iterator[tuple[int, memoryview | bytes]]:
+        """Give the numbered, non-blank lines of a file, without their line feeds.
+
+        If a `few` of the first are wanted, little more is read than these.
+        """
+        opened = self._open(path)
+        if opened is None:
+            return
+        descriptor, before = opened
+        if few or before.st_size > _WHOLE:
+            with os.fdopen(descriptor, "rb", buffering=_FEW if few else _BUFFER) as file:
+                try:
+                    yield from self._streamed(path, file)
+                    self._compare(path, before, os.fstat(descriptor))
+                except OSError as error:
+                    self._unreadable(path, error)
+            return
+        try:
+            data = read_whole(descriptor, before.st_size)
+        except OSError as error:
+            self._unreadable(path, error)
+            return
+        finally:
+            # Logs that are read side by side do not use up the open files.
+            os.close(descriptor)
+        yield from split(data)
+        self._compare(path, before, status_of(self._place(path)))
+
+    def _streamed(self, path: str, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+        number = 0
+        while line := file.readline(MAX_LINE):
+            number += 1
+            if len(line) == MAX_LINE and not line.endswith(b"\n"):
+                length = len(line) + skip_line(file)
+                hint = "The rest of the file was read; look at this line by hand."
+                self.report("line_too_long", path, f"line {number} has {length} bytes", hint)
+            elif line.strip():
+                yield number, line.removesuffix(b"\n")
