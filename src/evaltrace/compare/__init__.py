@@ -1,7 +1,7 @@
 """Two arms in, a comparison out.
 
-Paths are read and reduced trace by trace (reading, reduction), made into arms (splitting) and
-paired by task (pairing); each part of the report is measured by a module of its own and put
+Paths are read and reduced trace by trace (reading, reduction, keeping), made into arms (splitting)
+and paired by task (pairing); each part of the report is measured by a module of its own and put
 together in assembly.
 """
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from math import fsum
 from typing import Literal
 
+from evaltrace.compare.shelf import Cases, Moves, Patch, Shelved
 from evaltrace.comparison import ComparedInput
 from evaltrace.errors import Problem
 from evaltrace.trace import Input, Trace
@@ -16,14 +17,15 @@ State = Literal["valid", "errored", "cancelled", "unscored", "running"]
 
 @dataclass(slots=True)
 class Trial:
-    """A trace without its long texts, and what a comparison counts of it.
+    """A trace without what is long or never looked at, and what a comparison counts of it.
 
     `value` is the metric where it may be counted, `recorded` whatever the trial's error;
     `number` is the attempt within its arm, from 1;
     `instruction` is a digest; `moves` are the tool calls in order ("Read archive/core.py", at
     most 200 of them); `cases` are the verifier's tests by name; `texts` counts characters:
     "reasoning", "answers", "results of SERVER", "results of built-in tools". `moves` and `texts`
-    are None where the trace has no events.
+    are None where the trace has no events. `moves`, `cases` and the diff of a trial that was
+    read from a path are `shelved`: `read_moves`, `read_cases` and `read_patch` find them.
     """
 
     trace: Trace
@@ -37,6 +39,24 @@ class Trial:
     cases: dict[str, str] | None = None
     texts: dict[str, int] | None = None
     number: int = 0
+    shelved: Shelved | None = None
+
+    def read_moves(self) -> tuple[str, ...] | None:
+        """Give the tool calls in order."""
+        return self.moves if self.shelved is None else self.shelved.read(Moves).moves
+
+    def read_cases(self) -> dict[str, str] | None:
+        """Give the status of the verifier's tests by name."""
+        return self.cases if self.shelved is None else self.shelved.read(Cases).cases
+
+    def read_patch(self) -> Patch:
+        """Give the diff, None where it was cut, and the paths of the files in it."""
+        if self.shelved is not None:
+            return self.shelved.read(Patch)
+        trace = self.trace
+        is_cut = any(row.field == "code_changes" for row in trace.truncated)
+        paths = None if trace.code_stats is None else [row.path for row in trace.code_stats.files]
+        return Patch(None if is_cut else trace.code_changes, paths)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+_AT_A_TIME = 1 << 14
+"""Sums that are added up together."""
+
 Kept = NDArray[np.uint8]
 """Shape (bytes, subsets)."""
 
@@ -36,12 +39,23 @@ def kept_sums(kept: Kept, columns: NDArray[np.float64]) -> NDArray[np.float64]:
     rows = -(-units // 8)
     padded = np.zeros((rows * 8, width))
     padded[:units] = columns
-    sums = np.zeros((kept.shape[1], width))
+    tables = _tables(padded.reshape(rows, 8, width))
+    sums = np.empty((width, kept.shape[1]))
+    # A few subsets at a time stay in the processor's cache.
+    some = max(1, _AT_A_TIME // max(1, width))
+    for first in range(0, kept.shape[1], some):
+        part = slice(first, first + some)
+        sums[:, part] = _sums(kept[:rows, part], tables).T
+    return sums
+
+
+def _sums(kept: Kept, tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    sums = np.zeros((kept.shape[1], tables.shape[2]))
     found = np.empty_like(sums)
     # All columns of a unit lie side by side: one look-up finds them together.
-    for row, table in zip(kept[:rows], _tables(padded.reshape(rows, 8, width)), strict=True):
+    for row, table in zip(kept, tables, strict=True):
         sums += table.take(row, axis=0, out=found, mode="clip")
-    return np.ascontiguousarray(sums.T)
+    return sums
 
 
 def _tables(eights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ lost as a whole.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -18,10 +19,14 @@ from evaltrace.stats.intervals import joined
 from evaltrace.stats.quantiles import t_quantile
 
 _DATA_SETS = 10_000
+_AT_A_TIME = 500
 _HIGHEST = 0.995
 _STEPS = 10
 _MOST_TASKS = 200
 _MOST_ATTEMPTS = 50
+
+Table = NDArray[np.float64]
+"""Shape (data sets, tasks)."""
 
 
 # The headline and the plan ask for the same.
@@ -36,13 +41,11 @@ def drawn_visible(
     """
     if tasks > _MOST_TASKS:
         return None
-    raw = np.random.PCG64(1).random_raw(_DATA_SETS * tasks)
-    drawn = ((raw >> np.uint64(11)) * 2.0**-53).reshape(_DATA_SETS, tasks)
+    drawn = _draw(tasks)
 
     def seen(difference: float) -> float:
-        values, chances = _outcomes(difference, spread, attempts)
-        d = values[np.searchsorted(np.cumsum(chances)[:-1], drawn, side="right")]
-        mean, variance = joined(d.sum(axis=1), (d * d).sum(axis=1), tasks, attempts)
+        totals, squares = _totals(*_outcomes(difference, spread, attempts), drawn)
+        mean, variance = joined(totals, squares, tasks, attempts)
         half = t_quantile(1 - alpha / 2, tasks + 1) * np.sqrt(variance / (tasks + 1))
         return float((mean > half).mean())
 
@@ -53,6 +56,32 @@ def drawn_visible(
         middle = (low + high) / 2
         low, high = (low, middle) if seen(middle) >= power else (middle, high)
     return high
+
+
+def _draw(tasks: int) -> Table:
+    """Draw a number between 0 and 1 for each task of each data set."""
+    bits = np.random.PCG64(1)
+    drawn = np.empty((_DATA_SETS, tasks))
+    for part in _parts():
+        raw = bits.random_raw(drawn[part].size) >> np.uint64(11)
+        np.multiply(raw.reshape(-1, tasks), 2.0**-53, out=drawn[part])
+    return drawn
+
+
+def _totals(values: Vector, chances: Vector, drawn: Table) -> tuple[Vector, Vector]:
+    """Add up the tasks' differences of every data set, and their squares."""
+    totals, squares = np.empty(_DATA_SETS), np.empty(_DATA_SETS)
+    limits = np.cumsum(chances)[:-1]
+    for part in _parts():
+        d = values[np.searchsorted(limits, drawn[part], side="right")]
+        d.sum(axis=1, out=totals[part])
+        (d * d).sum(axis=1, out=squares[part])
+    return totals, squares
+
+
+def _parts() -> Iterator[slice]:
+    """Take a few data sets at a time: what is worked out of them is as large as they are."""
+    return (slice(first, first + _AT_A_TIME) for first in range(0, _DATA_SETS, _AT_A_TIME))
 
 
 def _outcomes(difference: float, spread: float, attempts: float) -> tuple[Vector, Vector]:

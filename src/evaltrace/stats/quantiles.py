@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
+from evaltrace.stats.special import special
+
 
 def normal_quantile(p: float) -> float:
     """Give z with P(Z <= z) = p."""
-    from scipy.special import ndtri
-
-    return float(ndtri(p))
+    return float(special().ndtri(p))
 
 
 def t_quantile(p: float, freedom: float) -> float:
     """Give t with P(T <= t) = p at that many degrees of freedom."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, p))
+    return float(special().stdtrit(freedom, p))
 
 
 def normal_two_sided(z: float) -> float:
     """Give P(|Z| >= |z|)."""
-    from scipy.special import ndtr
-
-    return float(2 * ndtr(-abs(z)))
+    return float(2 * special().ndtr(-abs(z)))
 
 
 def t_above(t: float, freedom: float) -> float:
     """Give P(T >= t) at that many degrees of freedom."""
-    from scipy.special import stdtr
-
-    return float(stdtr(freedom, -t))
+    return float(special().stdtr(freedom, -t))
 
 
 def t_two_sided(t: float, freedom: float) -> float:

@@ -33,6 +33,8 @@ FEWEST_CLUSTERS = 5
 """With fewer, an interval over clusters says nothing."""
 
 _ENUMERATED = 15
+_AT_A_TIME = 8
+"""Ratios whose sums are in memory together."""
 
 Rows = NDArray[np.float64]
 
@@ -135,11 +137,18 @@ class Subsets:
     def ratios(
         self, amounts: Sequence[tuple[ArrayLike, ArrayLike]], alpha: float = 0.05
     ) -> list[Bounds]:
-        """Bound several ratios as `ratio` does each: the subsets are added up only once."""
+        """Bound several ratios as `ratio` does each: a few share a pass over the subsets."""
         check_alpha(alpha)
         if self._n == 0 or not amounts:
             return [UNBOUNDED] * len(amounts)
         oriented = [_oriented(self._rows(top, bottom)) for top, bottom in amounts]
+        return [
+            bounds
+            for first in range(0, len(oriented), _AT_A_TIME)
+            for bounds in self._bounds_of_ratios(oriented[first : first + _AT_A_TIME], alpha)
+        ]
+
+    def _bounds_of_ratios(self, oriented: list[tuple[Rows, bool]], alpha: float) -> list[Bounds]:
         sums = self._sums(np.hstack([rows for rows, _ in oriented]))
         found = []
         for (_, inverted), top, bottom in zip(oriented, sums[::2], sums[1::2], strict=True):

@@ -6,6 +6,7 @@ import math
 
 from evaltrace.stats.arrays import check_alpha
 from evaltrace.stats.quantiles import normal_quantile, t_quantile
+from evaltrace.stats.special import special
 
 _POWER = 0.8
 
@@ -25,8 +26,6 @@ def chance_seen(
     Where tasks come in `groups`, n is divided by the design effect, and the degrees of freedom
     are those of the groups.
     """
-    from scipy.special import nctdtr
-
     units = n if groups is None else groups
     if attempts is None:
         freedom, error, mean = units - 1, math.sqrt(spread / n), difference
@@ -35,7 +34,7 @@ def chance_seen(
         mean, freedom = difference * n / (n + 2), units + 1
         square = (n * (floor + difference**2) + 2 / attempts) / (n + 2) - mean**2
         error = math.sqrt(square / (n + 1))
-    return 1 - float(nctdtr(freedom, mean / error, t_quantile(1 - alpha / 2, freedom)))
+    return 1 - float(special().nctdtr(freedom, mean / error, t_quantile(1 - alpha / 2, freedom)))
 
 
 def fewest_tasks(alpha: float) -> int:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from evaltrace.stats.arrays import check_alpha
 from evaltrace.stats.intervals import UNBOUNDED, Bounds, wilson
 from evaltrace.stats.quantiles import normal_quantile, normal_two_sided
+from evaltrace.stats.special import special
 
 
 class McNemar(NamedTuple):
@@ -51,14 +52,12 @@ def clopper_pearson(x: float, n: float, alpha: float = 0.05) -> Bounds:
     Quantiles of Beta(x, n-x+1) and Beta(x+1, n-x). Never covers too seldom; wide.
     Source: Clopper & Pearson 1934.
     """
-    from scipy.special import betaincinv
-
     check_alpha(alpha)
     _check(x, n - x)
     if n == 0:
         return UNBOUNDED
-    low = float(betaincinv(x, n - x + 1, alpha / 2)) if x > 0 else 0.0
-    high = float(betaincinv(x + 1, n - x, 1 - alpha / 2)) if x < n else 1.0
+    low = float(special().betaincinv(x, n - x + 1, alpha / 2)) if x > 0 else 0.0
+    high = float(special().betaincinv(x + 1, n - x, 1 - alpha / 2)) if x < n else 1.0
     return Bounds(low, high)
 
 

@@ -110,16 +110,16 @@ def _all_short(trials: Sequence[Trial], usual: float) -> bool:
 
 
 def _same_tests(trials: Sequence[Trial]) -> _Sameness | None:
-    failed = {_failed_tests(trial) for trial in trials}
+    cases = [trial.read_cases() or {} for trial in trials]
+    failed = set(map(_failed_tests, cases))
     if len(failed) != 1 or not (names := failed.pop()):
         return None
-    if not any("passed" in (trial.cases or {}).values() for trial in trials):
+    if not any("passed" in tests.values() for tests in cases):
         return _Sameness("no test of the verifier passes in any attempt", True)
     return _Sameness(f"the same {counted(len(names), 'test')} in each attempt", False)
 
 
-def _failed_tests(trial: Trial) -> frozenset[str] | None:
-    cases = trial.cases or {}
+def _failed_tests(cases: dict[str, str]) -> frozenset[str] | None:
     failed = frozenset(name for name, status in cases.items() if status == "failed")
     return failed or None
 

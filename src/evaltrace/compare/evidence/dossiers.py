@@ -59,9 +59,10 @@ def compare_tests(baseline: Trial, treatment: Trial) -> ChangedTests | None:
 
     Compared are those that passed or failed in both.
     """
-    if baseline.cases is None or treatment.cases is None:
+    cases = baseline.read_cases(), treatment.read_cases()
+    if cases[0] is None or cases[1] is None:
         return None
-    before, after = _decided(baseline.cases), _decided(treatment.cases)
+    before, after = _decided(cases[0]), _decided(cases[1])
     shared = sorted(before.keys() & after.keys())
     fixed = [name for name in shared if after[name] and not before[name]]
     broken = [name for name in shared if before[name] and not after[name]]
@@ -88,12 +89,13 @@ def compare_patches(baseline: Trial, treatment: Trial) -> Patches | None:
     before, after = baseline.trace.code_stats, treatment.trace.code_stats
     if before is None and after is None:
         return None
-    paths = [{file.path for file in stats.files} if stats else set() for stats in (before, after)]
+    patches = baseline.read_patch(), treatment.read_patch()
+    paths = [set(patch.paths or ()) for patch in patches]
     return Patches(
         baseline=_size(before),
         treatment=_size(after),
         files_in_both=_shown(sorted(paths[0] & paths[1])),
-        overlap=_overlap(baseline, treatment),
+        overlap=_overlap(patches[0].diff, patches[1].diff),
     )
 
 
@@ -105,24 +107,19 @@ def _size(stats: CodeStats | None) -> PatchSize | None:
     )
 
 
-def _overlap(baseline: Trial, treatment: Trial) -> float | None:
+def _overlap(baseline: str | None, treatment: str | None) -> float | None:
     """Compare the diffs, where both are there and whole."""
-    diffs = [_whole_diff(trial) for trial in (baseline, treatment)]
-    if diffs[0] is None or diffs[1] is None:
+    if baseline is None or treatment is None:
         return None
-    return share_in_both(diffs[0], diffs[1])
-
-
-def _whole_diff(trial: Trial) -> str | None:
-    cut = any(row.field == "code_changes" for row in trial.trace.truncated)
-    return None if cut else trial.trace.code_changes
+    return share_in_both(baseline, treatment)
 
 
 def find_divergence(baseline: Trial, treatment: Trial) -> Divergence | None:
     """Find the first tool call in which two trials differ; None where none does, or is known."""
-    if baseline.moves is None or treatment.moves is None:
+    moves, others = baseline.read_moves(), treatment.read_moves()
+    if moves is None or others is None:
         return None
-    both = zip_longest(baseline.moves, treatment.moves)
+    both = zip_longest(moves, others)
     for step, (before, after) in enumerate(both, start=1):
         if before != after:
             return Divergence(step=step, baseline=_move(before), treatment=_move(after))

@@ -12,11 +12,13 @@ import msgspec
 
 from evaltrace.compare.collector import collector_paused
 from evaltrace.compare.options import CompareOptions
+from evaltrace.compare.reading.keeping import Keeping, copied
 from evaltrace.compare.reading.metric import MetricField
-from evaltrace.compare.reading.reduction import Configs, copied, to_trial
+from evaltrace.compare.reading.reduction import to_trial
 from evaltrace.compare.sides import Trial
 from evaltrace.errors import NothingFound, Problem
-from evaltrace.files import STANDARD_INPUT, Frame, read_items
+from evaltrace.files import STANDARD_INPUT, Frame, is_dataset, read_items
+from evaltrace.remote import url_of
 from evaltrace.trace import Input, Trace
 
 
@@ -33,12 +35,12 @@ class Reading:
 
 
 def read_path(path: Path, metric: MetricField, options: CompareOptions) -> Reading:
-    """Read the trials of a file of traces, or of the jobs below a folder.
+    """Read the trials of a file or a data set of traces, or of the jobs below a folder.
 
     Raises what read_traces and plan_aggregation raise, and NothingFound without any trial.
     """
     patterns = tool_patterns(options)
-    if path != STANDARD_INPUT and path.is_dir():
+    if path != STANDARD_INPUT and path.is_dir() and not is_dataset(path):
         return _read_jobs(path, metric, options, patterns)
     return _read_file(path, metric, options, patterns)
 
@@ -54,7 +56,7 @@ def _read_file(
     path: Path, metric: MetricField, options: CompareOptions, patterns: Sequence[str]
 ) -> Reading:
     reading = Reading(_name_of(path), "file", [], "")
-    configs: Configs = {}
+    keeping = Keeping(options)
     running = sha256()
     with collector_paused():
         for item in read_items(path, running.update):
@@ -62,7 +64,7 @@ def _read_file(
                 reading.inputs += item.inputs
                 reading.problems += item.problems
                 continue
-            reading.trials.append(to_trial(item, metric, options, patterns, configs))
+            reading.trials.append(to_trial(item, metric, options, patterns, keeping))
     if not reading.trials:
         hint = "Aggregate a job first: evaltrace aggregate JOB -o FILE"
         raise NothingFound("the file holds no trace", where=str(path), hint=hint)
@@ -74,8 +76,10 @@ def _read_file(
 def _name_of(path: Path) -> str:
     if path == STANDARD_INPUT:
         return "-"
+    if path.is_dir():
+        return path.resolve().name
     # The name of a pipe is the number of a descriptor, and another one the next time.
-    return path.name if path.is_file() else "pipe"
+    return path.name if path.is_file() or url_of(path) else "pipe"
 
 
 def _keep_traces_problems(reading: Reading) -> None:
@@ -99,14 +103,14 @@ def _read_jobs(
     )
     plan = plan_aggregation([path], chosen)
     reading = Reading(path.resolve().name, "jobs", [], "", plan.inputs, list(plan.problems))
-    configs: Configs = {}
+    keeping = Keeping(options)
     running = sha256()
     for record in read_records(plan):
         if record.trace is None:
             reading.problems += record.problems
             continue
         running.update(record.line or b"")
-        reading.trials.append(to_trial(record.trace, metric, options, patterns, configs))
+        reading.trials.append(to_trial(record.trace, metric, options, patterns, keeping))
     if not reading.trials:
         first = next(iter(reading.problems), None)
         hint = f"{first.path}: {first.message}" if first else None
@@ -120,11 +124,12 @@ def to_reading(
 ) -> Reading:
     """Take traces that are in memory already as if they came from a file."""
     patterns = tool_patterns(options)
+    keeping = Keeping(options)
     running = sha256()
     trials = []
     for trace in traces:
         running.update(_encoded(trace))
-        trials.append(to_trial(copied(trace), metric, options, patterns))
+        trials.append(to_trial(copied(trace), metric, options, patterns, keeping))
     return Reading(name, "file", trials, f"sha256:{running.hexdigest()}")
 
 

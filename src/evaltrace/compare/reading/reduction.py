@@ -10,15 +10,13 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
-import msgspec
-from msgspec import structs
-
 from evaltrace.compare.options import CompareOptions
+from evaltrace.compare.reading.keeping import Keeping
 from evaltrace.compare.reading.metric import MetricField
 from evaltrace.compare.sides import State, Trial
 from evaltrace.measures import counts_reward
 from evaltrace.mentions import count_mentions
-from evaltrace.trace import AgentConfig, Event, Mentions, Trace
+from evaltrace.trace import Event, Mentions, Trace
 from evaltrace.untrusted import one_line
 
 BUILT_IN = "results of built-in tools"
@@ -30,24 +28,18 @@ _TARGETS = (
 )  # fmt: skip
 """Where a tool call says what it is about, the most telling first."""
 
-_NOTHING: list[Any] = []
-"""The empty list of all reduced traces, which nobody changes."""
-
-Configs = dict[bytes, AgentConfig]
-"""Configurations of agents by their JSON."""
-
 
 def to_trial(
     trace: Trace,
     metric: MetricField,
     options: CompareOptions,
     patterns: Sequence[str] = (),
-    configs: Configs | None = None,
+    keeping: Keeping | None = None,
 ) -> Trial:
     """Reduce a trace to what is counted; `patterns` are looked for in its shell commands.
 
-    The trace is changed and kept: give `copied(trace)` of one that others use. Trials of the
-    same configuration share one object of `configs`, which is added to.
+    The trace is changed and kept: give `copied(trace)` of one that others use. `keeping` is that
+    of all trials of a path.
     """
     recorded = metric.read(trace)
     state = _state(trace, recorded)
@@ -66,7 +58,8 @@ def to_trial(
         cases=_cases(trace),
         texts=_texts(trace),
     )
-    _let_go(trace, patterns, {} if configs is None else configs)
+    _count_mentions(trace, patterns)
+    (keeping or Keeping(options)).reduce(trial)
     return trial
 
 
@@ -97,35 +90,13 @@ def _digest(text: str | None) -> str | None:
     return blake2b(text.strip().encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
-def copied(trace: Trace) -> Trace:
-    """Copy of a trace what to_trial changes of it."""
-    return structs.replace(
-        trace,
-        agent_response=trace.agent_response and structs.replace(trace.agent_response),
-        tools=structs.replace(trace.tools),
-        tests=trace.tests and structs.replace(trace.tests),
-    )
-
-
-def _let_go(trace: Trace, patterns: Sequence[str], configs: Configs) -> None:
-    """Take the long texts out of a trace, and count what is looked for in its commands."""
+def _count_mentions(trace: Trace, patterns: Sequence[str]) -> None:
+    """Count what is looked for in a trace's commands, where that was not done before."""
     tools = trace.tools
     missing = [name for name in patterns if name not in _patterns(tools.mentions)]
     if missing and trace.events is not None:
         found = count_mentions(_commands(trace.events), missing) or []
         tools.mentions = [*(tools.mentions or ()), *found]
-    trace.agent_config = _shared(trace.agent_config, configs)
-    trace.task_instruction = trace.agent_request = trace.test_output = trace.events = None
-    if trace.agent_response is not None:
-        trace.agent_response.result = None
-    if trace.tests is not None:
-        trace.tests.cases = _NOTHING
-    trace.problems = trace.problems or _NOTHING
-    trace.truncated = trace.truncated or _NOTHING
-
-
-def _shared(config: AgentConfig, configs: Configs) -> AgentConfig:
-    return configs.setdefault(msgspec.json.encode(config), config)
 
 
 def _patterns(mentions: list[Mentions] | None) -> set[str]:
@@ -181,7 +152,9 @@ def _texts(trace: Trace) -> dict[str, int] | None:
         lengths["reasoning"] += len(event.reasoning or "")
         if event.type == "tool_call":
             server = servers.get(event.name or "")
-            lengths[f"results of {server}" if server else BUILT_IN] += len(event.output or "")
+            lengths[sys.intern(f"results of {server}") if server else BUILT_IN] += len(
+                event.output or ""
+            )
         elif event.role == "assistant":
             lengths["answers"] += len(event.text or "")
     return dict(lengths)
