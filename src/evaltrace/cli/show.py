@@ -39,9 +39,9 @@ _IN_FULL = 3
 def show(file: Path, task: str | None, form: str, width: int | None) -> None:
     """Show the traces of FILE as a table, or those of TASK in full.
 
-    FILE is a file of traces, JSONL of traces, or one trace; - is standard input. TASK is
-    a task id, a trace id, the name of a task with or without its organisation, or a
-    pattern with * and ?.
+    FILE is a file of traces, JSONL of traces, one trace, or a Parquet data set (its
+    folder); - is standard input. TASK is a task id, a trace id, the name of a task with or
+    without its organisation, or a pattern with * and ?.
 
     \b
     Example:

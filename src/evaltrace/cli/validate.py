@@ -47,8 +47,9 @@ class Fault(TypedDict):
 def validate(files: tuple[Path, ...], form: str) -> None:
     """Check each FILE against the schemas; exit 1 when one has an error.
 
-    FILE is a file of traces, JSONL of traces, an array of traces, one trace, or a
-    comparison as `evaltrace compare` writes it; - is standard input. Each error is a
+    FILE is a file of traces, JSONL of traces, an array of traces, one trace, a Parquet
+    data set (its folder; its files are held against their digests), or a comparison as
+    `evaltrace compare` writes it; - is standard input. Each error is a
     line `FILE: PATH: message`, with `line N` before PATH in JSONL; at most 100 are
     looked for in one trace or comparison.
 

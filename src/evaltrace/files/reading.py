@@ -14,8 +14,10 @@ from typing import Any, BinaryIO, Literal, TypeGuard
 import msgspec
 
 from evaltrace.errors import NotATraceFile, Problem, UnreadablePath
+from evaltrace.files.forms import is_dataset, is_parquet
 from evaltrace.files.writing import HEAD_END
 from evaltrace.jsontext import Malformed, decode
+from evaltrace.remote import url_of
 from evaltrace.trace import Input, Trace
 
 STANDARD_INPUT = Path("-")
@@ -42,11 +44,12 @@ class Frame(msgspec.Struct, kw_only=True):
 
 
 def read_traces(path: str | Path) -> Iterator[Trace]:
-    """Read the traces of a file: a file of traces, JSONL, an array, or one trace.
+    """Read the traces of a file: a file of traces, JSONL, an array, one trace, or Parquet.
 
-    Files as evaltrace writes them are read in the memory of one trace. Raises
-    UnreadablePath, and NotATraceFile at the first thing that is no trace. The path "-" is
-    standard input; files may follow each other, as `cat` joins them.
+    A data set is named by its folder. Files as evaltrace writes them are read in the memory of
+    one trace, Parquet in that of a few. Raises UnreadablePath, and NotATraceFile at the first
+    thing that is no trace. The path "-" is standard input; files may follow each other, as
+    `cat` joins them.
     """
     return (item for item in read_items(path) if isinstance(item, Trace))
 
@@ -56,7 +59,8 @@ def read_items(
 ) -> Iterator[Trace | Frame]:
     """Read the traces of a file as read_traces does, and after them what surrounds them.
 
-    `watch` sees every line as it passes, so that a pipe can be digested too.
+    `watch` sees every line as it passes, so that a pipe can be digested too; of Parquet, the
+    JSON of each trace.
     """
     path = Path(path)
     name = _name(path)
@@ -72,10 +76,21 @@ def read_items(
 def read_documents(path: Path) -> Iterator[tuple[str, str, Any]]:
     """Read what a file holds as plain values to validate: (place, kind, document).
 
-    `kind` is "trace", "traces" (what surrounds the traces, without them), or "malformed"
-    with a message as the document. A place is like "$", "$.traces[3]", "line 7" or
-    "line 7: $[0]".
+    The files of a data set are held against their digests first. `kind` is "trace", "traces"
+    (what surrounds the traces, without them), or "malformed" with a message as the document. A
+    place is like "$", "$.traces[3]", "line 7" or "line 7: $[0]".
     """
+    try:
+        yield from _all_documents(path)
+    except NotATraceFile as error:  # Parquet that is damaged as a whole
+        yield "$", "malformed", error.where or error.what
+
+
+def _all_documents(path: Path) -> Iterator[tuple[str, str, Any]]:
+    if path != STANDARD_INPUT and is_dataset(path):
+        from evaltrace.files.dataset import verify_files
+
+        yield from ((place, "malformed", reason) for place, reason in verify_files(path))
     for piece in _read_pieces(path):
         if piece.form == "fault":
             yield piece.place, "malformed", piece.text.decode()
@@ -110,6 +125,9 @@ _Line = tuple[int, bytes]
 
 
 def _read_pieces(path: Path, watch: Callable[[bytes], object] | None = None) -> Iterator[_Piece]:
+    if path != STANDARD_INPUT and is_parquet(path):
+        yield from _pieces_of_parquet(path, watch)
+        return
     try:
         with _opened(path) as file:
             # Nothing seeks: the file may be a pipe.
@@ -123,6 +141,18 @@ def _read_pieces(path: Path, watch: Callable[[bytes], object] | None = None) -> 
         raise UnreadablePath(f"Cannot read ({reason})", where=_name(path), hint=hint) from None
 
 
+def _pieces_of_parquet(path: Path, watch: Callable[[bytes], object] | None) -> Iterator[_Piece]:
+    from evaltrace.files.dataset import read_frame, read_texts
+
+    for place, text in read_texts(path):
+        if watch is not None:
+            watch(text + b"\n")
+        yield _Piece(place, "value", text)
+    frame = read_frame(path)
+    if frame is not None:
+        yield _Piece("$", "frame", frame)
+
+
 def _watched(file: Iterable[bytes], watch: Callable[[bytes], object]) -> Iterator[bytes]:
     for line in file:
         watch(line)
@@ -130,6 +160,11 @@ def _watched(file: Iterable[bytes], watch: Callable[[bytes], object]) -> Iterato
 
 
 def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
+    url = url_of(path)
+    if url is not None:
+        from evaltrace.remote import open_input
+
+        return open_input(url)
     if path != STANDARD_INPUT:
         return path.open("rb", buffering=_BUFFER)
     if sys.stdin is None:
@@ -138,7 +173,7 @@ def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
 
 
 def _name(path: Path) -> str:
-    return "standard input" if path == STANDARD_INPUT else str(path)
+    return "standard input" if path == STANDARD_INPUT else url_of(path) or str(path)
 
 
 def _pieces(lines: Iterator[_Line]) -> Iterator[_Piece]:

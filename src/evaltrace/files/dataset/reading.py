@@ -1,0 +1,105 @@
+"""Traces out of Parquet: of a data set, or of a single file of its table `trials`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from evaltrace.errors import NotATraceFile, UnreadablePath
+from evaltrace.files.dataset.arrow import require_pyarrow, require_utf8
+from evaltrace.files.dataset.manifest import read_manifest
+
+_BATCH_BYTES = 1 << 20
+_MOST_ROWS = 64
+"""How much of a file is decoded at a time, but a whole trace at least."""
+_REWRITTEN = "It may have been written again at this moment: try once more."
+
+
+def read_texts(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Read the traces of a data set or a Parquet file as JSON, each with its place.
+
+    Raises UnreadablePath, NotATraceFile, MissingPackage.
+    """
+    require_pyarrow()
+    require_utf8(path)
+    if not path.is_dir():
+        yield from _read_file(path, "")
+        return
+    for file in read_manifest(path).files("trials"):
+        yield from _read_file(path / file.path, f"{file.path} ")
+
+
+def read_frame(path: Path) -> bytes | None:
+    """Give what surrounds the traces of a data set as a document without traces."""
+    if not path.is_dir():
+        return None
+    manifest = read_manifest(path)
+    document = {
+        "schema_version": manifest.schema_version,
+        "tool": manifest.tool,
+        "inputs": manifest.inputs(),
+        "traces": [],
+        "problems": manifest.all_problems(),
+    }
+    return msgspec.json.encode(document)
+
+
+def verify_files(folder: Path) -> Iterator[tuple[str, str]]:
+    """Give the files of a data set that are not as they were written, and why."""
+    manifest = read_manifest(folder)
+    for file in (file for job in manifest.jobs for file in job.files):
+        try:
+            with (folder / file.path).open("rb") as stream:
+                found = f"sha256:{file_digest(stream, 'sha256').hexdigest()}"
+        except OSError as error:
+            yield file.path, f"cannot be read ({error.strerror or error})"
+            continue
+        if found != file.digest:
+            yield file.path, "is not what was written: its digest is another"
+
+
+def _read_file(path: Path, before: str) -> Iterator[tuple[str, bytes]]:
+    import pyarrow as pa
+
+    row = 0
+    try:
+        for batch in _batches(path):
+            for text in batch.column(0):
+                row += 1
+                value = text.as_py()
+                yield f"{before}row {row}: $", b"null" if value is None else _bytes(value)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UnreadablePath(f"Cannot read ({reason})", where=str(path), hint=_REWRITTEN) from None
+    except pa.ArrowException as error:
+        raise _no_traces(path, str(error)) from None
+
+
+def _batches(path: Path) -> Iterator[Any]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, buffer_size=1 << 16, pre_buffer=False) as file:
+        if "trace" not in file.schema_arrow.names:
+            raise _no_traces(path, "it has no column named trace")
+        size = _BATCH_BYTES // max(_largest_mean(file.metadata), 1)
+        rows = max(1, min(size, _MOST_ROWS))
+        yield from file.iter_batches(batch_size=rows, columns=["trace"], use_threads=False)
+
+
+def _largest_mean(metadata: Any) -> int:
+    """Give the bytes of a row, taken from the row group where they are most."""
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    return max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0)
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _no_traces(path: Path, reason: str) -> NotATraceFile:
+    hint = "Name the folder of a data set, or a file of its table trials."
+    return NotATraceFile("Not a file of traces", where=f"{path}: {reason}", hint=hint)

@@ -1,0 +1,36 @@
+"""What a path holds, by a look at its first bytes: a data set, a Parquet file, or text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+MANIFEST = "_manifest.json"
+"""The file of a data set that names all others."""
+
+FORMAT = "evaltrace data set"
+_OPENING = 200
+"""Bytes within which a manifest says what it is."""
+_MAGIC = b"PAR1"
+
+
+def is_dataset(path: Path) -> bool:
+    """Tell whether a path is a folder with a manifest of ours."""
+    try:
+        with (path / MANIFEST).open("rb") as file:
+            return FORMAT.encode() in file.read(_OPENING)
+    except OSError:
+        return False
+
+
+def is_parquet(path: Path) -> bool:
+    """Tell whether a path is a data set, or a Parquet file."""
+    if path.is_dir():
+        return is_dataset(path)
+    # Not of a pipe: what is read of it is gone.
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
