@@ -1,0 +1,291 @@
+"""Jobs by URL: planned and read from an S3 server with the same bytes as from the disk."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from aggregated import EXAMPLES
+from evaltrace.aggregate import read_record
+from evaltrace.errors import Problem, UnreadablePath
+from evaltrace.plan import Options, Plan, plan_aggregation
+from evaltrace.remote import Parcel, Spool, spool_plan
+from s3_server import client, put, s3_server, upload
+
+OPTIONS = Options(prices="none")
+JOB, TRIAL = "baseline", "baseline/crawler-off-by-one__6EWq3iu"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[None]:
+    with s3_server():
+        yield
+
+
+@pytest.fixture(scope="module")
+def jobs(server: None) -> str:
+    return upload(EXAMPLES, "runs/jobs")
+
+
+@pytest.fixture
+def bucket(server: None) -> str:
+    name = f"bucket-{uuid4()}"
+    client().create_bucket(Bucket=name)
+    return name
+
+
+def lines_of(plan: Plan) -> list[bytes | None]:
+    return [read_record(entry, plan.options).line for entry in plan.entries]
+
+
+def lines_from(plan: Plan, parcel: Parcel) -> tuple[list[bytes | None], list[Problem]]:
+    lines, problems = [], []
+    with closing(parcel.fetch()) as fetched:
+        for entry, trial in zip(plan.entries, fetched, strict=True):
+            assert trial.trial == entry.path
+            job = replace(entry.job, path=trial.path.parent) if entry.job else None
+            here = replace(entry, path=trial.path, job=job)
+            lines.append(read_record(here, plan.options).line)
+            problems += trial.problems(entry.label)
+    return lines, problems
+
+
+def parcel_of(plan: Plan, spool: Spool) -> Parcel:
+    return spool.parcel(entry.path for entry in plan.entries)
+
+
+def planned(url: str, folder: Path) -> tuple[Spool, Plan]:
+    spool = spool_plan(url, folder)
+    return spool, plan_aggregation([spool.root], OPTIONS)
+
+
+@pytest.mark.parametrize("below", ["", JOB, TRIAL])
+def test_traces_from_s3_are_those_from_disk(jobs: str, below: str, tmp_path: Path) -> None:
+    local = plan_aggregation([EXAMPLES / below], OPTIONS)
+    spool, plan = planned(f"{jobs}/{below}".rstrip("/"), tmp_path)
+    assert (plan.inputs, plan.problems, spool.problems) == (local.inputs, local.problems, [])
+    assert lines_from(plan, parcel_of(plan, spool)) == (lines_of(local), [])
+
+
+def test_a_bucket_can_be_named_itself(bucket: str, tmp_path: Path) -> None:
+    upload(EXAMPLES / TRIAL, "the-trial", bucket)
+    shutil.copytree(EXAMPLES / TRIAL, tmp_path / bucket / "the-trial")
+    local = plan_aggregation([tmp_path / bucket], OPTIONS)
+    (folder := tmp_path / "plan").mkdir()
+    spool, plan = planned(f"s3://{bucket}/", folder)
+    assert plan.inputs == local.inputs
+    assert lines_from(plan, parcel_of(plan, spool)) == (lines_of(local), [])
+
+
+def test_a_parcel_is_fetched_where_the_plan_is_not(jobs: str, tmp_path: Path) -> None:
+    spool, plan = planned(f"{jobs}/{TRIAL}", tmp_path)
+    parcel = pickle.loads(pickle.dumps(parcel_of(plan, spool)))
+    shutil.rmtree(spool.tree)
+    local = plan_aggregation([EXAMPLES / TRIAL], OPTIONS)
+    assert lines_from(plan, parcel) == (lines_of(local), [])
+
+
+def test_fetched_trials_are_gone_again(bucket: str, tmp_path: Path) -> None:
+    put(bucket, {f"j/{name}/result.json": b"{}" for name in "abc"})
+    (folder := tmp_path / "plan").mkdir()
+    (place := tmp_path / "fetched").mkdir()
+    spool = spool_plan(f"s3://{bucket}/j", folder)
+    with closing(spool.parcel([spool.root / name for name in "abc"]).fetch(place)) as fetched:
+        first = next(fetched)
+        assert (first.path / "result.json").is_file()
+        second = next(fetched)
+        assert (first.path.exists(), second.path.exists()) == (False, True)
+    assert list(place.iterdir()) == []
+    assert (spool.root / "a" / "result.json").is_file()
+
+
+def test_only_what_planning_reads_is_fetched_for_the_plan(bucket: str, tmp_path: Path) -> None:
+    trial = ["result.json", "config.json", "trial.log", "agent/command-0/command.txt"]
+    inner = ["agent/sessions/x/config.json", "verifier/test-stderr.txt", "agent/trajectory.json"]
+    put(bucket, {f"j/a/{name}": b"{}" for name in [*trial, *inner]} | {"j/job.log": b"long"})
+    spool = spool_plan(f"s3://{bucket}/j", tmp_path)
+    found = {path.relative_to(spool.root).as_posix(): path for path in spool.root.rglob("*")}
+    assert {name: path.read_bytes() for name, path in found.items() if path.is_file()} == {
+        "a/result.json": b"{}",
+        "a/config.json": b"{}",
+        "a/agent/command-0/command.txt": b"{}",
+        # Only that these are there tells something.
+        "a/verifier/test-stderr.txt": b"",
+        "job.log": b"",
+    }
+    assert "a/agent/sessions" in found
+    assert "a/agent/sessions/x" not in found
+
+
+def test_a_trial_copied_into_a_trial_is_left_to_the_outer_one(bucket: str, tmp_path: Path) -> None:
+    inner = ["result.json", "agent/command-0/command.txt", "verifier/test-stderr.txt"]
+    put(bucket, {f"j/a/{name}": b"{}" for name in inner})
+    put(bucket, {f"j/a/artifacts/x/y/b/{name}": b"{}" for name in inner})
+    spool = spool_plan(f"s3://{bucket}/j", tmp_path)
+    assert spool.problems == []
+    assert not (spool.root / "a/artifacts/x/y").exists()
+    assert (spool.root / "a/agent/command-0/command.txt").is_file()
+
+
+def test_sizes_and_fingerprints_follow_the_content(bucket: str, tmp_path: Path) -> None:
+    put(bucket, {"j/a/result.json": b"{}", "j/a/agent/log.txt": b"one", "j/b/result.json": b"{}"})
+    seen = []
+    for number, text in enumerate((b"one", b"two", b"two")):
+        put(bucket, {"j/a/agent/log.txt": text})
+        (folder := tmp_path / str(number)).mkdir()
+        spool = spool_plan(f"s3://{bucket}/j", folder)
+        trials = [spool.root / "a", spool.root / "b"]
+        assert spool.sizes(trials) == [5, 2]
+        seen.append(spool.fingerprints(trials))
+    assert seen[0][0] != seen[1][0]
+    assert seen[1] == seen[2]
+    assert seen[0][1] == seen[1][1]
+
+
+def test_large_files_arrive_in_parts(bucket: str, tmp_path: Path) -> None:
+    content = os.urandom(1 << 20) * 17 + b"the end"
+    put(bucket, {"j/a/agent/log.txt": content, "j/a/result.json": b"{}"})
+    spool = spool_plan(f"s3://{bucket}/j", tmp_path)
+    with closing(spool.parcel([spool.root / "a"]).fetch()) as fetched:
+        assert (next(fetched).path / "agent/log.txt").read_bytes() == content
+
+
+def test_what_no_reader_opens_is_not_fetched_but_has_its_size(bucket: str, tmp_path: Path) -> None:
+    put(bucket, {"j/a/agent/screen.png": b"picture", "j/a/result.json": b"{}"})
+    spool = spool_plan(f"s3://{bucket}/j", tmp_path)
+    with closing(spool.parcel([spool.root / "a"]).fetch()) as fetched:
+        assert (next(fetched).path / "agent/screen.png").read_bytes() == bytes(7)
+
+
+ODD = {
+    "j/a/../../escaped": "leads out",
+    "j/a//twice": "empty",
+    "j/a/agent\\log.txt": "Windows",
+    "j/C:/log.txt": "Windows",
+    "j/a/bell\x07": "control",
+    f"j/a/{'n' * 300}": "longer than",
+}
+
+
+@pytest.mark.parametrize("key", ODD, ids=list(ODD.values()))
+def test_a_strange_name_costs_only_its_object(key: str, bucket: str, tmp_path: Path) -> None:
+    put(bucket, {"j/a/result.json": b"{}", "j/a/agent/log.txt": b"fine", key: b"odd"})
+    (folder := tmp_path / "plan").mkdir()
+    spool = spool_plan(f"s3://{bucket}/j", folder)
+    [problem] = spool.problems
+    assert problem.code == "unusable_name"
+    assert ODD[key] in problem.message
+    (place := tmp_path / "fetched").mkdir()
+    with closing(spool.parcel([spool.root / "a"]).fetch(place)) as fetched:
+        trial = next(fetched).path
+        files = {path.relative_to(trial).as_posix() for path in trial.rglob("*") if path.is_file()}
+        assert files == {"result.json", "agent/log.txt"}
+        assert {path.name for path in tmp_path.iterdir()} == {"plan", "fetched"}
+
+
+def test_an_object_that_is_a_folder_too_is_left_out(bucket: str, tmp_path: Path) -> None:
+    put(bucket, {"j/a/agent": b"odd", "j/a/agent/log.txt": b"x", "j/a/result.json": b"{}"})
+    spool = spool_plan(f"s3://{bucket}/j", tmp_path)
+    assert [(row.code, row.path) for row in spool.problems] == [("unusable_name", "j/a/agent")]
+
+
+def test_empty_objects_that_stand_for_folders_are_folders(bucket: str, tmp_path: Path) -> None:
+    marks = {"j/": b"", "j/a/": b"", "j/a/agent/": b"", "j/a/artifacts/": b""}
+    put(bucket, marks | {"j/a/result.json": b"{}", "j/a/agent/log.txt": b""})
+    spool = spool_plan(f"s3://{bucket}/j", tmp_path)
+    assert spool.problems == []
+    with closing(spool.parcel([spool.root / "a"]).fetch()) as fetched:
+        trial = next(fetched)
+        assert trial.faults == ()
+        assert (trial.path / "artifacts").is_dir()
+        assert (trial.path / "agent/log.txt").read_bytes() == b""
+
+
+def test_names_with_spaces_signs_and_accents_arrive(bucket: str, tmp_path: Path) -> None:
+    names = ["with space", "50%25 off", "a+b&c=d", "#1?", "é~ü", "[x]{y}", ".hidden"]
+    put(bucket, {f"j/a/{name}/log.txt": name.encode() for name in names})
+    spool = spool_plan(f"s3://{bucket}/j", tmp_path)
+    assert spool.problems == []
+    with closing(spool.parcel([spool.root / "a"]).fetch()) as fetched:
+        trial = next(fetched).path
+        assert [(trial / name / "log.txt").read_text() for name in names] == names
+
+
+def test_more_folders_than_listings_at_a_time_are_all_found(bucket: str, tmp_path: Path) -> None:
+    # In the order of keys `t--/` is before `t-/`, in that of names after it.
+    names = ["t" + "-" * length for length in range(66)]
+    put(bucket, {f"j/{name}/a": b"" for name in names})
+    spool = spool_plan(f"s3://{bucket}/j", tmp_path)
+    assert sorted(path.name for path in spool.root.iterdir()) == names
+
+
+def test_trials_of_different_shape_keep_their_own(bucket: str, tmp_path: Path) -> None:
+    shapes = {"a": ["agent/x"], "b": ["x"], "c": ["agent/deep/x", "verifier/x"], "d": ["agent/x"]}
+    put(bucket, {f"j/{name}/{path}": b"1" for name, paths in shapes.items() for path in paths})
+    spool = spool_plan(f"s3://{bucket}/j", tmp_path)
+    seen = {}
+    for trial in spool.parcel([spool.root / name for name in shapes]).fetch(reads=1):
+        inside = sorted(trial.path.rglob("*"))
+        seen[trial.path.name] = [path.relative_to(trial.path).as_posix() for path in inside]
+    assert seen == {
+        "a": ["agent", "agent/x"],
+        "b": ["x"],
+        "c": ["agent", "agent/deep", "agent/deep/x", "verifier", "verifier/x"],
+        "d": ["agent", "agent/x"],
+    }
+
+
+def test_what_the_plan_has_fetched_is_not_fetched_again(bucket: str, tmp_path: Path) -> None:
+    put(bucket, {"j/a/result.json": b"{}", "j/a/trial.log": b"log"})
+    spool = spool_plan(f"s3://{bucket}/j", tmp_path)
+    client().delete_object(Bucket=bucket, Key="j/a/result.json")
+    with closing(spool.parcel([spool.root / "a"]).fetch()) as fetched:
+        trial = next(fetched)
+        assert trial.faults == ()
+        assert (trial.path / "result.json").read_bytes() == b"{}"
+
+
+def test_what_changes_after_the_plan_is_told(bucket: str, tmp_path: Path) -> None:
+    before = {"j/a/result.json": b"{}", "j/a/changed": b"before", "j/a/gone": b"soon"}
+    put(bucket, before)
+    spool = spool_plan(f"s3://{bucket}/j", tmp_path)
+    put(bucket, {"j/a/changed": b"afterwards"})
+    client().delete_object(Bucket=bucket, Key="j/a/gone")
+    with closing(spool.parcel([spool.root / "a"]).fetch()) as fetched:
+        trial = next(fetched)
+        found = {(row.code, row.path, row.message) for row in trial.problems("j/a")}
+        assert found == {
+            ("changed_while_read", "j/a/changed", "changed while it was read"),
+            ("changed_while_read", "j/a/gone", "removed after it was listed"),
+        }
+        assert (trial.path / "changed").read_bytes() == b"afterwards"
+        assert not (trial.path / "gone").exists()
+
+
+def test_memory_and_other_file_systems_are_read_as_well(tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    memory.put(f"{EXAMPLES / JOB}/", "/there/jobs/baseline/", recursive=True)
+    local = plan_aggregation([EXAMPLES / JOB], OPTIONS)
+    spool, plan = planned("memory://there/jobs/baseline", tmp_path)
+    assert lines_from(plan, parcel_of(plan, spool)) == (lines_of(local), [])
+    assert spool.fingerprints([plan.entries[0].path]) == [None]
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("none", "no such folder"), ("file.json", "not a folder")]
+)
+def test_places_without_jobs_are_told_apart(
+    name: str, what: str, bucket: str, tmp_path: Path
+) -> None:
+    put(bucket, {"file.json": b"{}"})
+    with pytest.raises(UnreadablePath, match=what):
+        spool_plan(f"s3://{bucket}/{name}", tmp_path)

@@ -1,0 +1,139 @@
+"""What goes wrong with URLs ends with a name for it and advice, and not with a long wait."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evaltrace.errors import EvaltraceError, OutputFailure, UnreadablePath
+from evaltrace.remote import RemoteFolder, open_input, spool_plan
+from evaltrace.remote.opening import forget_stores
+from s3_server import BUCKET, unreliable_server
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
+    """A user without credentials, on a machine without a role."""
+    pytest.importorskip("obstore", reason="evaltrace[remote] is not installed")
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "PROFILE", "REGION"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    forget_stores()
+    yield monkeypatch
+    forget_stores()
+
+
+@pytest.fixture
+def somebody(nobody: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    nobody.setenv("AWS_ACCESS_KEY_ID", "tests")
+    nobody.setenv("AWS_SECRET_ACCESS_KEY", "tests")
+    return nobody
+
+
+def failure(url: str, folder: Path) -> EvaltraceError:
+    with pytest.raises(UnreadablePath) as caught:
+        spool_plan(url, folder)
+    return caught.value
+
+
+def test_missing_credentials_are_told_with_what_to_set(
+    nobody: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    error = failure("s3://bucket/jobs", tmp_path)
+    assert error.what.startswith("no credentials")
+    assert all(word in (error.hint or "") for word in ("AWS_PROFILE", "sso login", "Tried:"))
+
+
+def test_a_profile_that_is_not_there_is_named(nobody: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nobody.setenv("AWS_PROFILE", "evals-reader")
+    assert "evals-reader" in str(failure("s3://bucket/jobs", tmp_path))
+
+
+def test_a_profile_is_used(nobody: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = "[reader]\naws_access_key_id = tests\naws_secret_access_key = tests\n"
+    (tmp_path / "credentials").write_text(text)
+    nobody.setenv("AWS_PROFILE", "reader")
+    with unreliable_server({"a": b"content"}, []) as url:
+        nobody.setenv("AWS_ENDPOINT_URL", url)
+        with open_input(f"s3://{BUCKET}/a") as file:
+            assert file.read() == b"content"
+
+
+def test_a_public_bucket_needs_no_credentials(nobody: pytest.MonkeyPatch) -> None:
+    nobody.setenv("AWS_SKIP_SIGNATURE", "true")
+    with unreliable_server({"a": b"content"}, []) as url:
+        nobody.setenv("AWS_ENDPOINT_URL", url)
+        with open_input(f"s3://{BUCKET}/a") as file:
+            assert file.read() == b"content"
+
+
+def test_a_server_that_is_overloaded_is_asked_again(somebody: pytest.MonkeyPatch) -> None:
+    failures = [(503, "SlowDown"), (500, "InternalError")]
+    with unreliable_server({"a": b"content"}, failures) as url:
+        somebody.setenv("AWS_ENDPOINT_URL", url)
+        with open_input(f"s3://{BUCKET}/a") as file:
+            assert file.read() == b"content"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "what", "hint"),
+    [
+        (400, "AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region><Code>", "region",
+         "AWS_REGION to eu-west-1"),
+        (404, "NoSuchBucket", "no such bucket", "spelling"),
+        (403, "InvalidAccessKeyId", "not accepted", "AWS_PROFILE"),
+        (403, "AccessDenied", "not permitted", "may list"),
+    ],
+)  # fmt: skip
+def test_refusals_say_what_they_are_about(
+    status: int, code: str, what: str, hint: str, somebody: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with unreliable_server({}, [(status, code)] * 9) as url:
+        somebody.setenv("AWS_ENDPOINT_URL", url)
+        error = failure(f"s3://{BUCKET}/jobs", tmp_path)
+        assert what in error.what
+        assert hint in (error.hint or "")
+        with pytest.raises(OutputFailure):
+            RemoteFolder(f"s3://{BUCKET}/parts").names()
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:///key", "s3://bucket/a/..", "s3://bucket/../a"])
+def test_what_is_no_url_of_a_folder_is_refused(url: str, tmp_path: Path) -> None:
+    failure(url, tmp_path)
+
+
+def test_an_unknown_scheme_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    assert "gopher" in str(failure("gopher://host/jobs", tmp_path))
+
+
+def test_a_missing_extra_is_named(somebody: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    somebody.setitem(sys.modules, "obstore", None)
+    assert "evaltrace[remote]" in (failure("s3://bucket/jobs", tmp_path).hint or "")
+
+
+FORKED = """
+import os
+from evaltrace.remote import RemoteFolder
+RemoteFolder("memory://x").names()
+if os.fork() == 0:
+    try:
+        RemoteFolder("memory://x").names()
+    except RuntimeError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_a_forked_process_is_told_instead_of_waiting_for_ever() -> None:
+    pytest.importorskip("fsspec")
+    command = [sys.executable, "-W", "ignore", "-c", FORKED]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "start this process anew" in done.stdout
