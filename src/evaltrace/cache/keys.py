@@ -1,0 +1,50 @@
+"""What a trace depends on besides the trial: the code that reads, and tables of prices."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import cache
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+
+from evaltrace.pricing import AUTO, NONE, PACKAGE
+from evaltrace.schema import schema_text
+from evaltrace.source import stamp_of
+from evaltrace.version import __version__
+
+
+@cache
+def code_digest() -> str:
+    """Name the code that reads trials: its version, and its files where somebody edits them."""
+    versions = [__version__, msgspec.__version__, sys.version, schema_text("trace")]
+    files = sorted(_stamps(Path(__file__).parents[1]))
+    return _digest(versions, files)
+
+
+def _stamps(folder: Path) -> Iterator[tuple[str, int, int]]:
+    for path in folder.rglob("*.py"):
+        stamp = stamp_of(path)
+        yield str(path.relative_to(folder)), stamp.size, stamp.mtime_ns
+
+
+def prices_digest(spec: str) -> str:
+    """Name a table of prices by what is in it."""
+    if spec == NONE:
+        return NONE
+    if spec in (AUTO, PACKAGE):
+        found = find_spec("genai_prices")
+        if found is None or found.origin is None:
+            return spec
+        return _digest(spec, sorted(_stamps(Path(found.origin).parent)))
+    try:
+        return _digest(spec, Path(spec).read_bytes())
+    except OSError:
+        return spec
+
+
+def _digest(*parts: object) -> str:
+    return sha256(msgspec.msgpack.encode(parts)).hexdigest()
