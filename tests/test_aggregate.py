@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aggregated import aggregate, aggregate_bytes, by_task, codes
-from evaltrace.aggregate import Record, aggregate_jobs, check_output, output_name, read_records
+from evaltrace.aggregate import aggregate_jobs, check_output, output_name
 from evaltrace.errors import NothingFound, OutputFailure, StrictFailure, UnknownTask, UnreadablePath
 from evaltrace.plan import Entry, Options, plan_aggregation
 from evaltrace.schema import violations
@@ -91,15 +91,13 @@ def test_same_bytes_in_any_order_of_arguments_and_any_place(jobs: Path, tmp_path
     assert str(tmp_path).encode() not in whole
 
 
-def test_same_bytes_whatever_the_engine_does_first(jobs: Path) -> None:
-    def backwards(read, entries):
-        records = {id(entry): read(entry) for entry in reversed(list(entries))}
-        return list(reversed(records.values()))
+def test_same_bytes_whatever_the_engine_does_first(jobs: Path, tmp_path: Path) -> None:
+    def backwards(work, shards):
+        return [work(shard) for shard in reversed(shards)]
 
-    plan = plan_aggregation([jobs])
-    engine = [record.line for record in read_records(plan, map=backwards)]
-    serial = [record.line for record in read_records(plan_aggregation([jobs]))]
-    assert engine == serial
+    out = tmp_path / "out.json"
+    aggregate_jobs([jobs], out, map=backwards, options=Options(prices="none"))
+    assert out.read_bytes() == aggregate_bytes(jobs)
 
 
 def test_entries_can_be_sent_to_another_process(jobs: Path) -> None:
@@ -376,16 +374,15 @@ def test_default_name_is_the_arm_else_the_job_else_the_paths(jobs: Path) -> None
     assert output_name(hostile, [jobs]) == "etc-passwd"
 
 
-def test_options_reach_the_engine(jobs: Path) -> None:
+def test_options_reach_the_engine(jobs: Path, tmp_path: Path) -> None:
     seen: list[Entry] = []
 
-    def engine(read, entries):
-        for entry in entries:
-            seen.append(entry)
-            record: Record = read(entry)
-            assert record.trace is not None
-            assert record.trace.events is None
-            yield record
+    def engine(work, shards):
+        for shard in shards:
+            seen.extend(shard.entries)
+            yield work(shard)
 
-    plan = plan_aggregation([jobs], Options(events=False))
-    assert len(list(read_records(plan, engine))) == len(seen) == 12
+    out = tmp_path / "out.json"
+    aggregate_jobs([jobs], out, map=engine, options=Options(events=False))
+    traces = json.loads(out.read_text())["traces"]
+    assert [trace["events"] for trace in traces] == [None] * len(seen) == [None] * 12

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from math import fsum
 from typing import get_args
 
-from msgspec import structs
+from msgspec import Struct, structs
+from msgspec import field as member
 
 from evaltrace.errors import Problem
 from evaltrace.measures import counts_reward
+from evaltrace.source import Stamp
 from evaltrace.trace import Input, Status, Tokens, Trace
 
 
@@ -83,6 +85,45 @@ class Summary:
 _COST_SOURCES = ("reported", "computed", "unsourced")
 
 
+class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a summary needs to know of one trace; `reward` only where it may be counted."""
+
+    status: Status
+    job: str | None = None
+    tokens: Tokens = member(default_factory=Tokens)
+    cost_usd: float | None = None
+    cost_source: str | None = None
+    reward: float | None = None
+    mentions: list[tuple[str, int]] = []
+
+
+class TrialRow(Struct, kw_only=True, omit_defaults=True):
+    """What became of one trial: a trace of `length` bytes as JSON, or only problems.
+
+    `looked_at` is what the trace depended on, where that was asked for.
+    """
+
+    label: str
+    length: int | None = None
+    facts: Facts | None = None
+    problems: list[Problem] = []
+    looked_at: dict[str, Stamp] | None = None
+
+
+def to_facts(trace: Trace) -> Facts:
+    """Take from a trace what a summary needs."""
+    cost = trace.metrics.cost
+    return Facts(
+        status=trace.status,
+        job=trace.origin.job_name,
+        tokens=trace.metrics.tokens,
+        cost_usd=cost.usd,
+        cost_source=cost.source,
+        reward=trace.test_reward if counts_reward(trace) else None,
+        mentions=[(row.pattern, row.count) for row in trace.tools.mentions or ()],
+    )
+
+
 class Tally:
     """Counts traces as they pass, in memory that does not grow with their size."""
 
@@ -97,25 +138,39 @@ class Tally:
 
     def add(self, trace: Trace) -> None:
         """Count a trace, and the problems that it carries."""
-        self._statuses[trace.status] += 1
-        for name, known in self._tokens.items():
-            amount = getattr(trace.metrics.tokens, name)
-            if amount is not None:
-                known.append(amount)
-        cost = trace.metrics.cost
-        if cost.usd is not None:
-            self._costs[cost.source or "unsourced"].append(cost.usd)
-        job = trace.origin.job_name
-        self._jobs[job] += 1
-        if counts_reward(trace) and trace.test_reward is not None:
-            self._rewards[job].append(trace.test_reward)
-        for mentions in trace.tools.mentions or ():
-            self._mentions[mentions.pattern].append(mentions.count)
+        self.add_facts(to_facts(trace))
         for problem in trace.problems:
             self.add_problem(problem)
 
+    def add_facts(self, facts: Facts) -> None:
+        """Count a trace by what is known of it, without its problems."""
+        self._statuses[facts.status] += 1
+        for name, known in self._tokens.items():
+            amount = getattr(facts.tokens, name)
+            if amount is not None:
+                known.append(amount)
+        if facts.cost_usd is not None:
+            self._costs[facts.cost_source or "unsourced"].append(facts.cost_usd)
+        self._jobs[facts.job] += 1
+        if facts.reward is not None:
+            self._rewards[facts.job].append(facts.reward)
+        for pattern, calls in facts.mentions:
+            self._mentions[pattern].append(calls)
+
+    @property
+    def traces(self) -> int:
+        """How many traces were counted."""
+        return self._statuses.total()
+
+    def add_row(self, row: TrialRow) -> None:
+        """Count a trial, and all problems that were met with it."""
+        if row.facts is not None:
+            self.add_facts(row.facts)
+        for problem in row.problems:
+            self.add_problem(problem)
+
     def add_problem(self, problem: Problem) -> None:
-        """Count a problem that no trace carries."""
+        """Count a problem."""
         number, first_path = self._problems.get(problem.code, (0, problem.path))
         self._problems[problem.code] = (number + 1, first_path)
 

@@ -21,6 +21,7 @@ _COMMANDS = {
         "Assemble the trials of job directories into traces.",
     ),
     "show": ("evaltrace.cli.show:show", "Show the traces of a file, or one of them in full."),
+    "query": ("evaltrace.cli.query:query", "Answer a question in SQL about traces."),
     "compare": ("evaltrace.cli.compare:compare", "Compare a baseline with a treatment."),
     "audit": ("evaltrace.cli.audit:audit", "Say in what two arms differ besides the treatment."),
     "power": ("evaltrace.cli.power:power", "Say what a design can show, and what would do."),
@@ -32,6 +33,7 @@ _COMMANDS = {
         "evaltrace.cli.failures:failures",
         "Print the table that sorts failures into causes.",
     ),
+    "cache": ("evaltrace.cli.cache:cache", "Show or clear what is kept of trials."),
     "schema": ("evaltrace.cli.schema:schema", "Print the schemas of the files that are written."),
 }
 """Where each command lies, and its line of help: `--help` loads none of them."""

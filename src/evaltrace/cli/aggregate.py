@@ -5,28 +5,29 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from evaltrace.errors import EvaltraceError, OutputFailure
+from evaltrace.cli.caching import cache_options
+from evaltrace.cli.engines import engine_options
+from evaltrace.cli.outputs import SUFFIX, check_archive, find_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from evaltrace.aggregate import Record
+    from evaltrace.cli.caching import Caching
+    from evaltrace.cli.engines import Engine
+    from evaltrace.cli.outputs import Place
     from evaltrace.plan import Options, Plan
     from evaltrace.summary import Summary
-
-SUFFIX = "-execution-traces-full"
 
 
 def _folders(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> Any:
     if "" in given:
         raise click.BadParameter("an empty path; is a variable unset?")
-    return tuple(Path(path) for path in given)
+    return given
 
 
 @click.command()
@@ -55,15 +56,17 @@ def _folders(_context: click.Context, _option: click.Parameter, given: tuple[str
     "-o",
     "--output",
     metavar="FILE",
-    help=f"Where to write; - is standard output.  [default: artifacts/NAME{SUFFIX}.json, "
+    help="Where to write, also a URL; - is standard output.  "
+    f"[default: artifacts/NAME{SUFFIX}.json, "
     "NAME being the arm or the job]",
 )
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["json", "jsonl"]),
-    show_default="jsonl if FILE ends so, else json",
-    help="jsonl writes one trace a line, without inputs and problems around them.",
+    type=click.Choice(["json", "jsonl", "parquet"]),
+    show_default="jsonl or parquet if FILE ends so, else json",
+    help="jsonl writes one trace a line, without inputs and problems around them; parquet adds "
+    "to a data set, a folder of tables.",
 )
 @click.option(
     "--events",
@@ -110,10 +113,12 @@ def _folders(_context: click.Context, _option: click.Parameter, given: tuple[str
     is_flag=True,
     help="Move an existing output to history/runs/YYYY-MM-DD/ when the new one is complete.",
 )
+@engine_options
+@cache_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
 def aggregate(
-    paths: tuple[Path, ...],
-    job_dirs: tuple[Path, ...],
+    paths: tuple[str, ...],
+    job_dirs: tuple[str, ...],
     tasks: tuple[str, ...],
     arm: str | None,
     output: str | None,
@@ -126,11 +131,14 @@ def aggregate(
     strict: bool,
     archive: bool,
     quiet: bool,
+    engine: Engine,
+    caching: Caching,
 ) -> None:
     """Assemble every trial below PATH... into one validated trace.
 
-    PATH is a trial, a job, a folder of jobs, or any folder above them. Nothing is ever
-    written into it. Traces go to a file, everything said about them to standard error.
+    PATH is a trial, a job, a folder of jobs, or any folder above them, also as a URL such as
+    s3://BUCKET/jobs. Nothing is ever written into it. Traces go to a file, everything said
+    about them to standard error.
 
     \b
     Example:
@@ -138,13 +146,15 @@ def aggregate(
       evaltrace aggregate jobs/with-mcp --task sgt-001 -o mcp-traces.json
       evaltrace aggregate jobs -o - --format jsonl | jq .status
     """
-    from evaltrace.plan import plan_aggregation
+    from evaltrace.aggregate import open_plan
 
     named = [*paths, *job_dirs]
     if not named:
         raise click.UsageError("Name at least one PATH (or --job-dir DIR).")
-    if archive and output == "-":
-        raise click.UsageError("--archive needs a file to archive, not standard output.")
+    if engine.share is not None and output is not None:
+        raise click.UsageError("--shard writes parts, not the output: leave out -o.")
+    form = form or _form_of(output or "")
+    check_archive(archive, output, form)
     options = _options(
         tasks=tasks,
         arm=arm,
@@ -155,16 +165,19 @@ def aggregate(
         tool_patterns=tool_patterns,
         task_dirs=task_dirs,
     )
-    plan = plan_aggregation(named, options)
-    form = form or ("jsonl" if (output or "").endswith(".jsonl") else "json")
-    if output == "-":
-        summary = _write(plan, sys.stdout.buffer, form, None, quiet)
-        sys.stdout.buffer.flush()
-    else:
-        place = _place(plan, named, output, form, archive)
-        summary = _write_file(plan, place, form, archive, quiet)
+    cache = caching.opened(quiet) if engine.is_local else None
+    with open_plan(named, options, cache) as plan:
+        if engine.share is not None:
+            _write_share(plan, engine, quiet)
+            return
+        summary = _write_to(plan, find_place(plan, named, output, form, archive), engine, quiet)
     if not quiet:
         _report(summary)
+    caching.tell(plan.cache, quiet)
+
+
+def _form_of(output: str) -> str:
+    return next((form for form in ("jsonl", "parquet") if output.endswith(f".{form}")), "json")
 
 
 def _options(**given: Any) -> Options:
@@ -177,71 +190,35 @@ def _options(**given: Any) -> Options:
         raise click.UsageError(f"{text[:1].upper()}{text[1:]}.") from error
 
 
-def _place(plan: Plan, paths: list[Path], output: str | None, form: str, archive: bool) -> Path:
-    """Find where to write: the file that was named, or the default name in a folder."""
-    from evaltrace.aggregate import check_output, output_name
-
-    folder = output is None or output.endswith("/") or Path(output).is_dir()
-    place = Path(output or "artifacts")
-    if folder:
-        place /= f"{output_name(plan, paths)}{SUFFIX}.{form}"
-    check_output(plan, place)
-    if archive:
-        check_output(plan, _archive_folder() / place.name)
-    elif folder and plan.options.tasks:
-        _keep_fuller(plan, place)
-    return place
-
-
-def _keep_fuller(plan: Plan, place: Path) -> None:
-    """Refuse to let a few tasks take the default file that holds the others as well."""
-    from evaltrace.files import read_traces
-
-    if not place.is_file():
-        return
-    chosen = {entry.trace_id for entry in plan.entries}
-    try:
-        others = sum(trace.trace_id not in chosen for trace in read_traces(place))
-    except EvaltraceError:  # no file of traces that could be lost
-        return
-    if others:
-        raise OutputFailure(
-            f"the file holds {others} trace(s) that --task leaves out",
-            where=str(place),
-            hint="Name another file with -o, or keep the old one with --archive.",
-        )
-
-
-def _archive_folder() -> Path:
-    from datetime import date
-
-    from evaltrace.files import ARCHIVE
-
-    return ARCHIVE / date.today().isoformat()  # noqa: DTZ011 - the user's own day
-
-
-def _write_file(plan: Plan, place: Path, form: str, archive: bool, quiet: bool) -> Summary:
-    from evaltrace.files import whole_file
-
-    folder = _archive_folder() if archive and place.is_file() else None
-    with whole_file(place, archive_to=folder) as file:
-        summary = _write(plan, file, form, str(place), quiet)
-    if folder and not quiet:
-        click.echo(f"Moved the earlier {place} to {folder}", err=True)
+def _write_to(plan: Plan, place: Place, engine: Engine, quiet: bool) -> Summary:
+    """Write to where the output belongs, and say what was moved out of its way."""
+    # Where the data itself goes to the terminal, a progress bar would stand in it.
+    shown = not quiet and not (place.name is None and sys.stdout.isatty())
+    with ExitStack() as opened:
+        out = opened.enter_context(place.opened())
+        sharded = opened.enter_context(engine.opened(plan, place.name))
+        watch = opened.enter_context(_progress(len(plan.unread), shown))
+        summary = place.write(plan, out, sharded, watch)
+    engine.commit_success(plan, summary, place.file)
+    if place.archive and not quiet:
+        click.echo(f"Moved the earlier {place.name} to {place.archive}", err=True)
     return summary
 
 
-def _write(plan: Plan, out: BinaryIO, form: Any, name: str | None, quiet: bool) -> Summary:
-    from evaltrace.aggregate import write_aggregation
+def _write_share(plan: Plan, engine: Engine, quiet: bool) -> None:
+    from evaltrace.aggregate import write_share
 
-    # Where the data itself goes to the terminal, a progress bar would stand in it.
-    shown = not quiet and not (name is None and sys.stdout.isatty())
-    with _progress(len(plan.entries), shown) as watch:
-        return write_aggregation(plan, out, form=form, name=name, watch=watch)
+    assert engine.share is not None
+    with engine.opened(plan, None) as sharded, _progress(len(plan.entries), not quiet) as watch:
+        assert sharded is not None
+        trials = write_share(plan.entries, plan.options, sharded, engine.share, watch)
+    if not quiet:
+        share = "/".join(map(str, engine.share))
+        click.echo(f"Parts with {trials} trial(s), share {share}, are in {engine.parts}", err=True)
 
 
 @contextmanager
-def _progress(total: int, shown: bool) -> Iterator[Callable[[Record], None] | None]:
+def _progress(total: int, shown: bool) -> Iterator[Callable[[int], object] | None]:
     if not (shown and sys.stderr.isatty()):
         yield None
         return
@@ -249,7 +226,7 @@ def _progress(total: int, shown: bool) -> Iterator[Callable[[Record], None] | No
         length=total, label="Reading trials", file=sys.stderr, show_pos=True, width=0
     )
     with bar:
-        yield lambda _record: bar.update(1)
+        yield bar.update
 
 
 def _report(summary: Summary) -> None:

@@ -4,6 +4,8 @@ The layout we write is one valid JSON document that is also a stream: a head lin
 trace a line, and a tail. Whatever was re-serialised since is read as well.
 """
 
+from evaltrace.files.folders import Folder, LocalFolder, committed
+from evaltrace.files.forms import is_dataset
 from evaltrace.files.reading import (
     STANDARD_INPUT,
     Frame,
@@ -12,12 +14,20 @@ from evaltrace.files.reading import (
     read_traces,
 )
 from evaltrace.files.replacement import ARCHIVE, whole_file
-from evaltrace.files.writing import write_jsonl, write_traces
+from evaltrace.files.spans import Span, copy_span
+from evaltrace.files.writing import SEPARATOR, write_jsonl, write_traces
 
 __all__ = [
     "ARCHIVE",
+    "SEPARATOR",
     "STANDARD_INPUT",
+    "Folder",
     "Frame",
+    "LocalFolder",
+    "Span",
+    "committed",
+    "copy_span",
+    "is_dataset",
     "read_documents",
     "read_items",
     "read_traces",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from itertools import chain, count
@@ -15,6 +16,12 @@ from evaltrace.errors import OutputFailure
 
 ARCHIVE = Path("history/runs")
 """Where earlier outputs are moved to, a folder a day."""
+
+_DEAD_AFTER = 86_400
+"""Seconds without a write after which a temporary file that nobody has locked is of no use.
+
+So many, as some file systems do not tell one machine what another has locked.
+"""
 
 _NUMBERS = count(1)
 """No two temporary files of a process have the same number."""
@@ -34,8 +41,9 @@ def whole_file(path: Path, archive_to: Path | None = None) -> Iterator[BinaryIO]
     try:
         if target.is_dir():
             raise IsADirectoryError("it is a directory")
-        if target.exists() and not target.is_file():
-            with target.open("wb") as stream:
+        # Asked of the path as it is: /dev/stdout can be a pipe, which has no other name.
+        if path.exists() and not path.is_file():
+            with path.open("wb") as stream:
                 yield stream
             return
         archived = _archived(path, archive_to) if archive_to else nullcontext()
@@ -63,10 +71,12 @@ def _folder(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _replacement(target: Path, archived: AbstractContextManager[object]) -> Iterator[BinaryIO]:
+    _remove_dead(target.parent)
     temporary = _new_name(target.parent)
     # Opened within: an interrupt may come as soon as the file is there.
     try:
         with temporary.open("xb") as file:
+            _lock(file)
             yield file
             file.flush()
             if target.exists():
@@ -83,6 +93,28 @@ def _new_name(folder: Path) -> Path:
     # Not tempfile: its files are closed to everybody else, whatever the umask says.
     names = (f".evaltrace-{os.getpid()}-{number}.tmp" for number in _NUMBERS)
     return next(folder / name for name in names if not os.path.lexists(folder / name))
+
+
+def _remove_dead(folder: Path) -> None:
+    """Remove what killed writers left."""
+    for path in folder.glob(".evaltrace-[0-9]*-[0-9]*.tmp"):
+        with suppress(OSError):
+            if not path.is_file() or time.time() - path.stat().st_mtime < _DEAD_AFTER:
+                continue
+            with path.open("rb") as file:
+                if _lock(file):
+                    path.unlink()
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Try to lock a file until it is closed; False where another has it, or nobody can."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def _output_failure(what: str, path: Path, error: OSError) -> OutputFailure:

@@ -8,10 +8,14 @@ from typing import BinaryIO
 import msgspec
 
 from evaltrace.errors import Problem
+from evaltrace.files.spans import Span, copy_span
 from evaltrace.trace import SCHEMA_VERSION, Input, Tool
 
 HEAD_END = b'"traces":['
 """How the head line of our layout ends."""
+
+SEPARATOR = b",\n"
+"""What stands between two traces, and after each trace that a Span names."""
 
 
 def write_traces(
@@ -19,12 +23,13 @@ def write_traces(
     *,
     tool: Tool,
     inputs: list[Input],
-    traces: Iterable[bytes],
+    traces: Iterable[bytes | Span],
     problems: list[Problem],
 ) -> int:
     """Write a file of traces and give their number.
 
-    Each trace is encoded already. `problems` is read last: it may grow until `traces` ends.
+    Each trace is encoded already; a Span is of one trace and the SEPARATOR after it.
+    `problems` is read last: it may grow until `traces` ends.
     """
     head = {"schema_version": SCHEMA_VERSION, "tool": tool, "inputs": inputs}
     out.write(msgspec.json.encode(head)[:-1] + b"," + HEAD_END)
@@ -36,17 +41,35 @@ def write_traces(
     return written
 
 
-def _write_items(out: BinaryIO, items: Iterable[bytes]) -> int:
+def _write_items(out: BinaryIO, items: Iterable[bytes | Span]) -> int:
     number = 0
+    held: bytes | Span = b"\n"
     for number, item in enumerate(items, start=1):
-        out.write((b"\n" if number == 1 else b",\n") + item)
+        if isinstance(held, Span) and isinstance(item, Span) and held.precedes(item):
+            held = Span(held.path, held.offset, held.length + item.length)
+            continue
+        _put(out, held)
+        if isinstance(held, bytes) and number > 1:
+            out.write(SEPARATOR)
+        held = item
+    # What follows the last item is not another one.
+    if number:
+        _put(out, held.without(len(SEPARATOR)) if isinstance(held, Span) else held)
     return number
 
 
-def write_jsonl(out: BinaryIO, traces: Iterable[bytes]) -> int:
-    """Write encoded traces one a line and give their number."""
+def _put(out: BinaryIO, item: bytes | Span) -> None:
+    if isinstance(item, Span):
+        copy_span(item, out)
+    else:
+        out.write(item)
+
+
+def write_jsonl(out: BinaryIO, traces: Iterable[bytes | Span]) -> int:
+    """Write encoded traces (Spans as for write_traces) one a line and give their number."""
     written = 0
     for trace in traces:
-        out.write(trace + b"\n")
+        _put(out, trace.without(len(SEPARATOR)) if isinstance(trace, Span) else trace)
+        out.write(b"\n")
         written += 1
     return written

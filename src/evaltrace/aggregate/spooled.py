@@ -1,0 +1,83 @@
+"""Trials that are read here, wherever they lie: remote ones are fetched right before."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaltrace.cache import Cache
+from evaltrace.errors import NothingFound, Problem
+from evaltrace.plan import Entry, Options, Plan, plan_aggregation
+from evaltrace.remote import is_url
+
+if TYPE_CHECKING:
+    from evaltrace.remote import Fetched, Parcel, Spool
+
+Parcels = tuple["Parcel", ...]
+
+
+@contextmanager
+def open_plan(
+    paths: Sequence[str | Path], options: Options | None = None, cache: Cache | None = None
+) -> Iterator[Plan]:
+    """Plan the trials below paths and URLs; what is remote can be read within the block.
+
+    Raises what plan_aggregation raises, and UnreadablePath for a URL.
+    """
+    with ExitStack() as opened:
+        spools: dict[str, Spool] = {}
+        for url in map(str, filter(is_url, paths)):
+            from evaltrace.remote import spool_plan
+
+            folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="evaltrace-"))
+            spools[url] = spool_plan(url, Path(folder))
+        places = [spools[str(path)].root if is_url(path) else path for path in paths]
+        try:
+            plan = plan_aggregation(places, options, None if spools else cache)
+        except NothingFound as error:
+            raise NothingFound(
+                error.what, where=", ".join(map(str, paths)), hint=error.hint
+            ) from None
+        plan.spools = list(spools.values())
+        plan.problems += [problem for spool in plan.spools for problem in spool.problems]
+        yield plan
+
+
+def to_parcels(entries: Sequence[Entry], spools: Sequence[Spool]) -> Parcels:
+    """Give the remote ones of some trials as something that is fetched, on any machine."""
+    parcels = []
+    for spool in spools:
+        paths = [entry.path for entry in entries if spool.root in (entry.path, *entry.path.parents)]
+        if paths:
+            parcels.append(spool.parcel(paths))
+    return tuple(parcels)
+
+
+def at_hand(entries: Sequence[Entry], parcels: Parcels) -> Generator[tuple[Entry, list[Problem]]]:
+    """Give trials as they lie on this disk, one at a time, and what was wrong in fetching them.
+
+    Those in no parcel are where the plan found them. Raises UnreadablePath.
+    """
+    wanted = {str(entry.path) for entry in entries}
+    coming: dict[str, Iterator[Fetched]] = {}
+    with ExitStack() as opened:
+        for parcel in parcels:
+            loads = tuple(load for load in parcel.loads if load.trial in wanted)
+            fetched = opened.enter_context(closing(replace(parcel, loads=loads).fetch()))
+            coming.update(dict.fromkeys((load.trial for load in loads), fetched))
+        for entry in entries:
+            stream = coming.get(str(entry.path))
+            if stream is None:
+                yield entry, []
+                continue
+            here = next(stream)
+            yield _moved(entry, here.path), here.problems(entry.label)
+
+
+def _moved(entry: Entry, path: Path) -> Entry:
+    job = None if entry.job is None else replace(entry.job, path=path.parent)
+    return replace(entry, path=path, job=job)
