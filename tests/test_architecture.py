@@ -36,11 +36,15 @@ ROWS = (
         "mentions",
         "gate",
         "figures",
+        "tables",
+        "remote",
     },
     {"agentlogs", "testlogs", "record", "files", "store", "migrations"},
+    {"cache"},
     {"readers", "otlp", "query"},
     {"plan"},
     {"aggregate"},
+    {"engines"},
     {"compare", "learn", "workflow"},
     {"reports"},
     {"viewer"},
@@ -53,12 +57,14 @@ ROWS = (
 SAME_ROW = {
     ("jsontext", "untrusted"),
     ("summary", "measures"),
+    ("tables", "measures"),
     ("comparison", "trace"),
 }
 
 HEAVY = {
     "numpy", "scipy", "pyarrow", "jsonschema", "jsonschema_rs", "jinja2", "duckdb", "tabulate",
-    "unidiff", "genai_prices",
+    "unidiff", "genai_prices", "platformdirs", "fsspec", "obstore", "distributed", "dask", "ray",
+    "botocore", "boto3", "aiohttp", "pandas",
 }  # fmt: skip
 """Packages that may be loaded by the function that needs them, and by nothing else."""
 

@@ -183,7 +183,11 @@ def test_help_has_an_example(command: tuple[str, ...]) -> None:
     assert "Example:\n    evaltrace " in result.stdout
 
 
-COMMANDS = ["aggregate", "show", "compare", "audit", "power", "validate", "failures", "schema"]
+COMMANDS = [
+    *("aggregate", "show", "query", "compare", "audit", "power", "validate", "failures"),
+    "cache",
+    "schema",
+]
 
 
 def test_help_lists_every_command() -> None:

@@ -104,6 +104,20 @@ def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_what_a_killed_writer_left_goes_and_what_is_written_stays(tmp_path: Path) -> None:
+    dead, young = tmp_path / ".evaltrace-1-1.tmp", tmp_path / ".evaltrace-1-2.tmp"
+    for path in (dead, young):
+        path.touch()
+    with whole_file(tmp_path / "a") as file:
+        [alive] = set(tmp_path.iterdir()) - {dead, young}
+        for path in (dead, alive):
+            os.utime(path, (1, 1))
+        with whole_file(tmp_path / "b") as other:
+            other.write(b"b")
+        file.write(b"a")
+    assert set(tmp_path.iterdir()) == {young, tmp_path / "a", tmp_path / "b"}
+
+
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputFailure, match="it is a directory"), whole_file(tmp_path):
         pass
@@ -135,6 +149,15 @@ def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     assert os.read(reader, 100) == b"through"
     os.close(reader)
     assert pipe.is_fifo()
+
+
+def test_a_pipe_without_a_name_is_written_to(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with open(reading, "rb") as end:
+        with whole_file(Path(f"/dev/fd/{writing}")) as file:
+            file.write(b"text")
+        os.close(writing)
+        assert end.read() == b"text"
 
 
 @pytest.mark.parametrize("here", ["", "kept"])

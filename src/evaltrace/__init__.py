@@ -13,9 +13,11 @@ from evaltrace.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from evaltrace.aggregate import Record, aggregate_jobs, read_records
+    from evaltrace.cache import Cache
     from evaltrace.compare import compare_paths, compare_traces
     from evaltrace.compare.options import CompareOptions
     from evaltrace.comparison import Comparison
+    from evaltrace.engines import processes
     from evaltrace.errors import EvaltraceError, Problem
     from evaltrace.files import read_traces
     from evaltrace.plan import Options, Plan, plan_aggregation
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from evaltrace.trace import Event, Trace
 
 _PLACES = {
+    "Cache": "cache",
     "CompareOptions": "compare.options",
     "Comparison": "comparison",
     "EvaltraceError": "errors",
@@ -43,6 +46,7 @@ _PLACES = {
     "compare_traces": "compare",
     "is_valid": "schema",
     "plan_aggregation": "plan",
+    "processes": "engines",
     "read_records": "aggregate",
     "read_schema": "schema",
     "read_traces": "files",
@@ -54,6 +58,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "Cache",
     "CompareOptions",
     "Comparison",
     "EvaltraceError",
@@ -69,6 +74,7 @@ __all__ = [
     "compare_traces",
     "is_valid",
     "plan_aggregation",
+    "processes",
     "read_records",
     "read_schema",
     "read_traces",

@@ -69,3 +69,15 @@ class UnknownName(EvaltraceError):
 
 class ArmsUnclear(EvaltraceError):
     """The trials that were named do not make two arms."""
+
+
+class MissingPackage(EvaltraceError):
+    """An optional package is not installed; the hint names the extra that brings it."""
+
+
+class QueryFailure(EvaltraceError):
+    """A question in SQL that cannot be answered."""
+
+
+class EngineFailure(EvaltraceError):
+    """Workers could not be started, or the engine that has them failed."""
