@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +18,14 @@ CORPUS = Path(os.environ.get("EVALTRACE_CORPUS") or _BESIDE)
 """Real job directories, where there are any."""
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "jobs"
+
+
+def copy_examples(folder: Path, trials: int) -> Path:
+    """Copy the example jobs with their first trials only, where each file is a slow request."""
+    for job in sorted(EXAMPLES.iterdir()):
+        left_out = sorted(path.name for path in job.iterdir() if path.is_dir())[trials:]
+        shutil.copytree(job, folder / job.name, ignore=shutil.ignore_patterns(*left_out))
+    return folder
 
 
 def aggregate_bytes(*paths: Path, form: Any = "json", **options: Any) -> bytes:

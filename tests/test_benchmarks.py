@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,22 +36,32 @@ def test_same_seed_same_bytes(tmp_path: Path) -> None:
     assert contents(tmp_path / "first") != contents(tmp_path / "other")
 
 
-@pytest.mark.parametrize("kind", ["small", "full"])
-def test_statuses_are_those_planned(tmp_path: Path, kind: str) -> None:
-    count = {"small": 120, "full": 12}[kind]
-    job_directories.write_jobs(tmp_path / "jobs", kind=kind, trials=count, seed=3)
-    planned = planned_trials.plan_trials(count, 3)
-    traces = aggregate(tmp_path / "jobs")["traces"]
-    assert {trace["task_id"]: trace["status"] for trace in traces} == {
-        trial.name: planned_trials.expected_status(trial) for trial in planned
-    }
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Aggregate 120 small trials."""
+    folder = tmp_path_factory.mktemp("small") / "jobs"
+    job_directories.write_jobs(folder, kind="small", trials=120, seed=3)
+    return aggregate(folder)
 
 
-def test_only_noise_and_cut_logs_are_reported(tmp_path: Path) -> None:
-    job_directories.write_jobs(tmp_path / "jobs", kind="small", trials=120, seed=3)
+def statuses(document: dict[str, Any]) -> dict[str, str]:
+    return {trace["task_id"]: trace["status"] for trace in document["traces"]}
+
+
+def expected_statuses(trials: int) -> dict[str, str]:
+    planned = planned_trials.plan_trials(trials, 3)
+    return {trial.name: planned_trials.expected_status(trial) for trial in planned}
+
+
+def test_statuses_are_those_planned(tmp_path: Path, small: dict[str, Any]) -> None:
+    assert statuses(small) == expected_statuses(120)
+    job_directories.write_jobs(tmp_path / "jobs", kind="full", trials=12, seed=3)
+    assert statuses(aggregate(tmp_path / "jobs")) == expected_statuses(12)
+
+
+def test_only_noise_and_cut_logs_are_reported(small: dict[str, Any]) -> None:
     planned = planned_trials.plan_trials(120, 3)
-    problems = aggregate(tmp_path / "jobs")["problems"]
-    assert {(problem["code"], problem["path"].split("/")[1]) for problem in problems} == {
+    assert {(row["code"], row["path"].split("/")[1]) for row in small["problems"]} == {
         ("not_json_lines", trial.name)
         for trial in planned
         if trial.noisy or trial.fault == "cut_log"

@@ -73,10 +73,17 @@ def codes(cache: Cache) -> list[str]:
 def test_an_unchanged_trial_is_not_opened(job: Path, folder: Path) -> None:
     filled(job, folder)
     path = trial(job) / "agent"
-    accessed: list[str] = []
-    sys.addaudithook(lambda event, given: accessed.append(f"{event} {given[0]}"))
+    seen: list[str] = []
+    watching = True
+
+    def watch(event: str, given: tuple[Any, ...]) -> None:
+        # A hook stays for good, and is asked about all that the process does later on.
+        if watching:
+            seen.append(f"{event} {given}")
+
+    sys.addaudithook(watch)
     plan_aggregation([job], OPTIONS, opened(folder))
-    seen = list(accessed)
+    watching = False
     assert any(str(job) in event for event in seen)
     assert [event for event in seen if str(path) in event] == []
 

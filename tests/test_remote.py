@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from aggregated import EXAMPLES
+from aggregated import EXAMPLES, copy_examples
 from evaltrace.aggregate import read_record
 from evaltrace.errors import Problem, UnreadablePath
 from evaltrace.plan import Options, Plan, plan_aggregation
@@ -31,8 +31,13 @@ def server() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def jobs(server: None) -> str:
-    return upload(EXAMPLES, "runs/jobs")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_examples(tmp_path_factory.mktemp("examples"), trials=3)
+
+
+@pytest.fixture(scope="module")
+def jobs(server: None, disk: Path) -> str:
+    return upload(disk, "runs/jobs")
 
 
 @pytest.fixture
@@ -68,8 +73,10 @@ def planned(url: str, folder: Path) -> tuple[Spool, Plan]:
 
 
 @pytest.mark.parametrize("below", ["", JOB, TRIAL])
-def test_traces_from_s3_are_those_from_disk(jobs: str, below: str, tmp_path: Path) -> None:
-    local = plan_aggregation([EXAMPLES / below], OPTIONS)
+def test_traces_from_s3_are_those_from_disk(
+    jobs: str, disk: Path, below: str, tmp_path: Path
+) -> None:
+    local = plan_aggregation([disk / below], OPTIONS)
     spool, plan = planned(f"{jobs}/{below}".rstrip("/"), tmp_path)
     assert (plan.inputs, plan.problems, spool.problems) == (local.inputs, local.problems, [])
     assert lines_from(plan, parcel_of(plan, spool)) == (lines_of(local), [])
@@ -85,11 +92,11 @@ def test_a_bucket_can_be_named_itself(bucket: str, tmp_path: Path) -> None:
     assert lines_from(plan, parcel_of(plan, spool)) == (lines_of(local), [])
 
 
-def test_a_parcel_is_fetched_where_the_plan_is_not(jobs: str, tmp_path: Path) -> None:
+def test_a_parcel_is_fetched_where_the_plan_is_not(jobs: str, disk: Path, tmp_path: Path) -> None:
     spool, plan = planned(f"{jobs}/{TRIAL}", tmp_path)
     parcel = pickle.loads(pickle.dumps(parcel_of(plan, spool)))
     shutil.rmtree(spool.tree)
-    local = plan_aggregation([EXAMPLES / TRIAL], OPTIONS)
+    local = plan_aggregation([disk / TRIAL], OPTIONS)
     assert lines_from(plan, parcel) == (lines_of(local), [])
 
 

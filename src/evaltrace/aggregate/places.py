@@ -25,7 +25,7 @@ from evaltrace.version import __version__
 SUCCESS = "_SUCCESS.json"
 """What is committed last: the output is whole."""
 _SHARDS = 12
-"""Shards for each processor: more end together more evenly, and each costs about 1 ms."""
+"""Shards for each processor: more end together more evenly, but each is a file."""
 
 
 class Success(msgspec.Struct, kw_only=True):

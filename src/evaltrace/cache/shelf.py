@@ -92,10 +92,12 @@ class Shelf:
         """Read the index, but for what is damaged. Raises OSError."""
         self._lock = Lock(self.folder)
         header, rows = self._read()
-        if wants_tidying(self.folder, header, rows) and self._lock.alone():
-            with suppress(OSError):  # what is in the way is found again below
-                tidy(self.folder, *self._read())
-            self._lock.share()
+        if wants_tidying(self.folder, header, rows):
+            if self._lock.alone():
+                with suppress(OSError):  # what is in the way is found again below
+                    tidy(self.folder, *self._read())
+                self._lock.share()
+            # Also where it was not alone: to ask lets go of the lock, and others may have tidied.
             header, rows = self._read()
         if header.made_by != self._made_by:
             # Read by another version: of no use, and nothing is wrong.

@@ -62,13 +62,18 @@ def _outcomes(package: Any, work: Work, shards: Sequence[Shard]) -> Iterator[Out
 
 
 def _outcome(package: Any, reference: Any, name: str) -> Outcome:
-    died = (package.exceptions.WorkerCrashedError, package.exceptions.NodeDiedError)
-    short = (package.exceptions.OutOfMemoryError, package.exceptions.OwnerDiedError)
+    faults = package.exceptions
+    deaths = (
+        faults.WorkerCrashedError,
+        faults.NodeDiedError,
+        faults.OutOfMemoryError,
+        faults.OwnerDiedError,
+    )
     try:
         outcome: Done = package.get(reference)
-    except (*died, *short) as error:
+    except deaths as error:
         return Lost(name, f"its Ray worker died: {type(error).__name__}")
-    except package.exceptions.RayTaskError as error:
+    except faults.RayTaskError as error:
         if isinstance(error.cause, EvaltraceError):
             raise error.cause from None
         raise EngineFailure(f"{type(error.cause).__name__}: {error.cause}", where=name) from error
