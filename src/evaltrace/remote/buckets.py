@@ -72,6 +72,7 @@ class Bucket:
     def _plain_pages(self, prefix: str, after: str | None) -> Iterator[list[Object]]:
         from botocore import UNSIGNED
         from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
 
         client = aws_session().create_client(
             "s3",
@@ -82,8 +83,12 @@ class Bucket:
         rows = client.get_paginator("list_objects_v2").paginate(
             Bucket=self.place.bucket, Prefix=prefix, StartAfter=after or ""
         )
-        for page in rows:
-            yield [Object(row["Key"], row["Size"], row["ETag"]) for row in page.get("Contents", ())]
+        try:
+            for page in rows:
+                found = page.get("Contents", ())
+                yield [Object(row["Key"], row["Size"], row["ETag"]) for row in found]
+        except (BotoCoreError, ClientError) as error:
+            self._raise(prefix, error)
 
     def level(self, prefix: str) -> tuple[list[str], list[Object]]:
         """List one level; where a name in it is odd, everything below the prefix is listed."""
