@@ -10,8 +10,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from evaltrace.aggregate import write_aggregation
-from evaltrace.plan import Options, plan_aggregation
+from evaltrace.aggregate import Map, Sharded, write_aggregation
+from evaltrace.files import Folder, LocalFolder
+from evaltrace.plan import Options, Plan, plan_aggregation
 
 _BESIDE = Path(__file__).parents[1].parent / "shared" / "corpus"
 CORPUS = Path(os.environ.get("EVALTRACE_CORPUS") or _BESIDE)
@@ -79,3 +80,11 @@ def edit_result(job: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Change the result of the only trial of a job."""
     [path] = job.glob("*/result.json")
     edit_json(path, change)
+
+
+def through(folder: Folder | Path, plan: Plan, map: Map = map, form: str = "json") -> bytes:
+    """Give what an aggregation writes that goes through a folder of parts."""
+    out = BytesIO()
+    opened = LocalFolder(folder) if isinstance(folder, Path) else folder
+    write_aggregation(plan, out, form=form, sharded=Sharded(map, opened))
+    return out.getvalue()

@@ -7,19 +7,17 @@ import pickle
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregated import aggregate_bytes
+from aggregated import aggregate_bytes, through
 from dying_workers import without
 from evaltrace.aggregate import (
     Done,
     Lost,
-    Map,
     Outcome,
     Shard,
     Sharded,
@@ -30,12 +28,11 @@ from evaltrace.aggregate import (
     sharding,
     to_shards,
     workers_pay,
-    write_aggregation,
     write_share,
 )
 from evaltrace.aggregate.parts import part_name
 from evaltrace.errors import EngineFailure, OutputFailure, StrictFailure
-from evaltrace.files import Folder, LocalFolder, committed
+from evaltrace.files import LocalFolder, committed
 from evaltrace.plan import Options, Plan, plan_aggregation
 from job_dirs import write_job
 
@@ -65,14 +62,6 @@ def shards_of_several_trials() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sharding, "_SHARDS", 2)
         yield
-
-
-def through(folder: Folder | Path, plan: Plan, map: Map = map, form: str = "json") -> bytes:
-    """Give what an aggregation writes that goes through a folder of parts."""
-    out = BytesIO()
-    opened = LocalFolder(folder) if isinstance(folder, Path) else folder
-    write_aggregation(plan, out, form=form, sharded=Sharded(map, opened))
-    return out.getvalue()
 
 
 class Unsteady:

@@ -9,19 +9,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from aggregated import aggregate_bytes
+from aggregated import aggregate_bytes, through
 from dying_workers import Failing, Signing, deadly, wait_for_end, without
-from evaltrace.aggregate import Done, Map, Outcome, Shard, Sharded, sharding, write_aggregation
+from evaltrace.aggregate import Done, Map, Outcome, Shard, sharding
 from evaltrace.engines import open_engine, processes, processors
 from evaltrace.engines import processes as processes_module
 from evaltrace.engines.processors import cgroup_quota
 from evaltrace.errors import EngineFailure, EvaltraceError, OutputFailure, UnknownName
-from evaltrace.files import LocalFolder
 from evaltrace.plan import Options, Plan, plan_aggregation
 from job_dirs import write_job
 
@@ -41,12 +39,6 @@ def plan(job: Path) -> Plan:
 @pytest.fixture(scope="module")
 def serial(job: Path) -> bytes:
     return aggregate_bytes(job)
-
-
-def through(folder: Path, plan: Plan, map: Map) -> bytes:
-    out = BytesIO()
-    write_aggregation(plan, out, sharded=Sharded(map, LocalFolder(folder)))
-    return out.getvalue()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])

@@ -6,14 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from aggregated import aggregate_bytes
+from aggregated import aggregate_bytes, through
 from dying_workers import Failing, deadly, wait_for_end, without
-from evaltrace.aggregate import Map, Sharded, aggregate_jobs, sharding, write_aggregation
+from evaltrace.aggregate import Map, aggregate_jobs, sharding
 from evaltrace.engines import open_engine, processes
 from evaltrace.errors import EngineFailure, OutputFailure
 from evaltrace.files import Folder, LocalFolder
@@ -51,12 +50,6 @@ def dask(s3: str) -> Iterator[Map]:
     pytest.importorskip("distributed", reason="evaltrace[dask] is not installed")
     with open_engine("dask", 2) as map:
         yield map
-
-
-def through(folder: Folder, plan: Plan, map: Map) -> bytes:
-    out = BytesIO()
-    write_aggregation(plan, out, sharded=Sharded(map, folder))
-    return out.getvalue()
 
 
 def remote(s3: str, name: str) -> Folder:

@@ -8,7 +8,7 @@ committed part by part, so that nothing is lost and nothing done twice.
 from evaltrace.aggregate.joining import Sharded, write_share
 from evaltrace.aggregate.outputs import check_output, open_output, output_name, tool
 from evaltrace.aggregate.parts import Done, Lost, Outcome, Shard, write_part
-from evaltrace.aggregate.places import commit_success, open_parts, sharded_through
+from evaltrace.aggregate.places import commit_success, sharded_through
 from evaltrace.aggregate.reading import Record, read_record, read_records
 from evaltrace.aggregate.sharding import Map, plan_id, to_shards
 from evaltrace.aggregate.spooled import open_plan
@@ -29,7 +29,6 @@ __all__ = [
     "commit_success",
     "heavy_first",
     "open_output",
-    "open_parts",
     "open_plan",
     "output_name",
     "plan_id",

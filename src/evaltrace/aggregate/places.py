@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ from evaltrace.aggregate.sharding import Map, plan_id
 from evaltrace.errors import OutputFailure
 from evaltrace.files import Folder, LocalFolder, committed
 from evaltrace.plan import Plan
+from evaltrace.remote import is_url
 from evaltrace.summary import Summary
 from evaltrace.version import __version__
 
@@ -60,7 +61,7 @@ def open_parts(plan: Plan, parts: str | Path) -> Folder:
 
     What an earlier plan told of its success is taken back. Raises OutputFailure.
     """
-    if "://" in str(parts):
+    if is_url(parts):
         folder = _remote_folder(str(parts))
     else:
         check_output(plan, Path(parts, SUCCESS), "--parts")
@@ -161,8 +162,5 @@ def commit_success(folder: Folder, plan: Plan, summary: Summary, output: str | P
 
 
 def _digest(path: Path) -> tuple[str, int]:
-    digest = sha256()
     with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-        return digest.hexdigest(), file.tell()
+        return file_digest(file, "sha256").hexdigest(), file.tell()

@@ -192,6 +192,8 @@ def _options(**given: Any) -> Options:
 
 def _write_to(plan: Plan, place: Place, engine: Engine, quiet: bool) -> Summary:
     """Write to where the output belongs, and say what was moved out of its way."""
+    from evaltrace.aggregate import commit_success
+
     # Where the data itself goes to the terminal, a progress bar would stand in it.
     shown = not quiet and not (place.name is None and sys.stdout.isatty())
     with ExitStack() as opened:
@@ -199,7 +201,8 @@ def _write_to(plan: Plan, place: Place, engine: Engine, quiet: bool) -> Summary:
         sharded = opened.enter_context(engine.opened(plan, place.name))
         watch = opened.enter_context(_progress(len(plan.unread), shown))
         summary = place.write(plan, out, sharded, watch)
-    engine.commit_success(plan, summary, place.file)
+    if sharded is not None and engine.parts is not None:
+        commit_success(sharded.folder, plan, summary, place.file)
     if place.archive and not quiet:
         click.echo(f"Moved the earlier {place.name} to {place.archive}", err=True)
     return summary

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from evaltrace.cli.bundles import bundled
 from evaltrace.errors import UnreadablePath
 from evaltrace.untrusted import printable
 
@@ -113,16 +113,7 @@ _OPTIONS = (
 )
 
 
-def cache_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options, which it gets as one `caching`."""
-
-    @wraps(command)
-    def called(**given: Any) -> None:
-        names = ("cache", "no_cache", "verify_cache", "trust_finished")
-        caching = _to_caching({name: given.pop(name) for name in names})
-        command(caching=caching, **given)
-
-    wrapped: Callable[..., None] = called
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
+cache_options = bundled(
+    "caching", ("cache", "no_cache", "verify_cache", "trust_finished"), _OPTIONS, _to_caching
+)
+"""Give a command the options, which it gets as one `caching`."""

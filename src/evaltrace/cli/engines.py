@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from evaltrace.cli.bundles import bundled
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from evaltrace.aggregate import Map, Sharded
     from evaltrace.plan import Plan
-    from evaltrace.summary import Summary
 
 _PROCESSES = "processes"
 _FROM_ZERO = (
@@ -52,13 +51,6 @@ class Engine:
                 return
             with sharded_through(chosen or map, plan, self.parts, output) as sharded:
                 yield sharded
-
-    def commit_success(self, plan: Plan, summary: Summary, output: Path | None) -> None:
-        """Commit in the folder of parts, if they stay, that the output is whole."""
-        from evaltrace.aggregate import commit_success, open_parts
-
-        if self.parts is not None:
-            commit_success(open_parts(plan, self.parts), plan, summary, output)
 
     def _map(self, plan: Plan) -> AbstractContextManager[Map | None]:
         from evaltrace.engines import open_engine, processors
@@ -160,16 +152,7 @@ _OPTIONS = (
 )
 
 
-def engine_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options, which it gets as one `engine`."""
-
-    @wraps(command)
-    def called(**given: Any) -> None:
-        names = ("workers", "engine", "engine_address", "parts", "shard")
-        engine = _to_engine({name: given.pop(name) for name in names})
-        command(engine=engine, **given)
-
-    wrapped: Callable[..., None] = called
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
+engine_options = bundled(
+    "engine", ("workers", "engine", "engine_address", "parts", "shard"), _OPTIONS, _to_engine
+)
+"""Give a command the options, which it gets as one `engine`."""

@@ -34,7 +34,7 @@ class Place:
     @property
     def file(self) -> Path | None:
         """The output as a path, None where it is none."""
-        return None if self.name is None or "://" in self.name else Path(self.name)
+        return None if self.name is None or _is_url(self.name) else Path(self.name)
 
     def opened(self) -> AbstractContextManager[BinaryIO | Path]:
         """Open the output, which appears when all is written; a data set is its folder."""
@@ -65,11 +65,17 @@ class Place:
         return summary
 
 
+def _is_url(output: str | None) -> bool:
+    from evaltrace.remote import is_url
+
+    return is_url(output)
+
+
 def check_archive(archive: bool, output: str | None, form: str) -> None:
     """Refuse what cannot be: a data set on standard output, an archive of what is no file."""
-    if form == "parquet" and (output == "-" or "://" in (output or "")):
+    if form == "parquet" and (output == "-" or _is_url(output)):
         raise click.UsageError("--format parquet writes a folder on this machine: name it with -o.")
-    if archive and (output == "-" or "://" in (output or "") or form == "parquet"):
+    if archive and (output == "-" or _is_url(output) or form == "parquet"):
         raise click.UsageError(
             "--archive needs a file to archive, not standard output, a URL or a data set."
         )
@@ -91,7 +97,7 @@ def find_place(
         name = f"{name.rstrip('/')}/{output_name(plan, paths)}{SUFFIX}.{form}"
     check_output(plan, name)
     if not archive:
-        if folder and plan.options.tasks and form != "parquet" and "://" not in name:
+        if folder and plan.options.tasks and form != "parquet" and not _is_url(name):
             _keep_fuller(plan, Path(name))
         return Place(name, form)
     check_output(plan, _archive_folder() / Path(name).name)

@@ -42,19 +42,20 @@ class Source(Listing):
 
     def read(self, path: str, limit: int = MAX_DOCUMENT) -> bytes | None:
         """Read a whole file; None (and a problem) when it is unreadable or over the limit."""
-        return self._read(path, limit, read_whole)
+        return self._read(path, read_whole, limit)
 
     def read_document(self, path: str) -> bytes | memoryview | None:
         """Read a whole file to decode it at once; None (and a problem) as read."""
-        return self._read(path, MAX_DOCUMENT, read_apart)
+        return self._read(path, read_apart, MAX_DOCUMENT)
 
-    def _read(self, path: str, limit: int, how: Callable[[int, int], D]) -> D | None:
+    def _read(self, path: str, how: Callable[[int, int], D], limit: int | None = None) -> D | None:
+        """Read a file by its descriptor and size, and see that it did not change meanwhile."""
         opened = self._open(path)
         if opened is None:
             return None
         descriptor, before = opened
         try:
-            if before.st_size > limit:
+            if limit is not None and before.st_size > limit:
                 hint = "Cut the file down, or rely on the other sources of the trial."
                 message = f"{before.st_size} bytes; at most {limit} are read"
                 self.report("too_large", path, message, hint)
@@ -70,22 +71,13 @@ class Source(Listing):
 
     def read_text(self, path: str, limit: int) -> Text | None:
         """Read a text of about `limit` bytes at most: all of it, or its head and its tail."""
-        opened = self._open(path)
-        if opened is None:
-            return None
-        descriptor, before = opened
-        try:
-            if before.st_size <= limit:
-                text = to_text(read_whole(descriptor, before.st_size))
-            else:
-                text = read_head_and_tail(descriptor, limit)
-            self._compare(path, before, os.fstat(descriptor))
-        except OSError as error:
-            self._unreadable(path, error)
-            return None
-        finally:
-            os.close(descriptor)
-        return text
+
+        def take(descriptor: int, size: int) -> Text:
+            if size <= limit:
+                return to_text(read_whole(descriptor, size))
+            return read_head_and_tail(descriptor, limit)
+
+        return self._read(path, take)
 
     def read_json(self, path: str, decoder: msgspec.json.Decoder[T]) -> T | None:
         """Read one JSON document; None (and a problem) when it cannot be used."""
