@@ -17,10 +17,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the tests, and the commands that they run, out of the user's own cache."""
+    """Keep the tests, and the commands that they run, out of the user's own folders."""
     folder = tempfile.mkdtemp(prefix="evaltrace-cache-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ["EVALTRACE_CACHE"] = folder
+    os.environ["EVALTRACE_STORE"] = os.path.join(folder, "store.db")
     # How long an example takes depends on who else uses the machine.
     settings.register_profile("untimed", deadline=None)
     settings.load_profile("untimed")

@@ -39,9 +39,10 @@ ROWS = (
         "tables",
         "remote",
     },
-    {"agentlogs", "testlogs", "record", "files", "store", "migrations"},
-    {"cache"},
-    {"readers", "otlp", "query"},
+    {"agentlogs", "testlogs", "store"},
+    {"files"},
+    {"cache", "record"},
+    {"readers", "otlp", "query", "metrics"},
     {"plan"},
     {"aggregate"},
     {"engines"},
@@ -64,7 +65,7 @@ SAME_ROW = {
 HEAVY = {
     "numpy", "scipy", "pyarrow", "jsonschema", "jsonschema_rs", "jinja2", "duckdb", "tabulate",
     "unidiff", "genai_prices", "platformdirs", "fsspec", "obstore", "distributed", "dask", "ray",
-    "botocore", "boto3", "aiohttp", "pandas",
+    "botocore", "boto3", "aiohttp", "pandas", "opentelemetry", "prometheus_client", "structlog",
 }  # fmt: skip
 """Packages that may be loaded by the function that needs them, and by nothing else."""
 
@@ -369,7 +370,7 @@ def _public() -> dict[str, Any]:
 
 
 def test_public_names_are_few() -> None:
-    assert 1 <= len(_public()) <= 25
+    assert 1 <= len(_public()) <= 36
 
 
 def test_every_public_name_is_documented() -> None:
