@@ -81,3 +81,11 @@ class QueryFailure(EvaltraceError):
 
 class EngineFailure(EvaltraceError):
     """Workers could not be started, or the engine that has them failed."""
+
+
+class ServingFailure(EvaltraceError):
+    """An address cannot be listened on."""
+
+
+class StoreFailure(EvaltraceError):
+    """A store that cannot be opened, read or written; what it holds is as it was."""
