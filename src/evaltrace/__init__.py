@@ -21,13 +21,21 @@ if TYPE_CHECKING:
     from evaltrace.errors import EvaltraceError, Problem
     from evaltrace.files import read_traces
     from evaltrace.plan import Options, Plan, plan_aggregation
+    from evaltrace.record import (
+        end_execution_trace,
+        log_trace_event,
+        recording,
+        start_execution_trace,
+        traced,
+    )
     from evaltrace.reports.machine import render_json
     from evaltrace.reports.markdown import render_markdown
     from evaltrace.reports.terminal import render_comparison
     from evaltrace.reports.webpage import render_webpage
     from evaltrace.schema import is_valid, read_schema, violations
+    from evaltrace.store import Store
     from evaltrace.summary import Summary
-    from evaltrace.trace import Event, Trace
+    from evaltrace.trace import Event, Trace, Trigger
 
 _PLACES = {
     "Cache": "cache",
@@ -39,21 +47,28 @@ _PLACES = {
     "Plan": "plan",
     "Problem": "errors",
     "Record": "aggregate",
+    "Store": "store",
     "Summary": "summary",
     "Trace": "trace",
+    "Trigger": "trace",
     "aggregate_jobs": "aggregate",
     "compare_paths": "compare",
     "compare_traces": "compare",
+    "end_execution_trace": "record",
     "is_valid": "schema",
+    "log_trace_event": "record",
     "plan_aggregation": "plan",
     "processes": "engines",
     "read_records": "aggregate",
     "read_schema": "schema",
     "read_traces": "files",
+    "recording": "record",
     "render_comparison": "reports.terminal",
     "render_json": "reports.machine",
     "render_markdown": "reports.markdown",
     "render_webpage": "reports.webpage",
+    "start_execution_trace": "record",
+    "traced": "record",
     "violations": "schema",
 }
 
@@ -67,21 +82,28 @@ __all__ = [
     "Plan",
     "Problem",
     "Record",
+    "Store",
     "Summary",
     "Trace",
+    "Trigger",
     "aggregate_jobs",
     "compare_paths",
     "compare_traces",
+    "end_execution_trace",
     "is_valid",
+    "log_trace_event",
     "plan_aggregation",
     "processes",
     "read_records",
     "read_schema",
     "read_traces",
+    "recording",
     "render_comparison",
     "render_json",
     "render_markdown",
     "render_webpage",
+    "start_execution_trace",
+    "traced",
     "violations",
 ]
 
