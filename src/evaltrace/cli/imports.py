@@ -1,0 +1,130 @@
+"""`evaltrace import`: what other programs recorded, as traces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from evaltrace.errors import NothingFound, StrictFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from evaltrace.errors import Problem
+    from evaltrace.trace import Trace
+
+_SHOWN = 5
+"""Problems that are printed; a file of traces holds all."""
+
+
+@click.group("import")
+def imports() -> None:
+    """Turn what other programs recorded into traces."""
+
+
+@imports.command()
+@click.argument(
+    "files",
+    metavar="FILE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path, readable=False),
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="A file of traces to write: .json or .jsonl; - is standard output (JSONL).",
+)
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    show_default="EVALTRACE_STORE, or that of the user",
+    help="The store to add them to, where there is no -o or beside it.",
+)
+@click.option("--arm", help="The label of the arm that all traces belong to.")
+@click.option("--strict", is_flag=True, help="End with exit code 1 if there is any problem.")
+def otlp(
+    files: tuple[Path, ...], output: str | None, store: Path | None, arm: str | None, strict: bool
+) -> None:
+    """Turn spans of OpenTelemetry into traces: a file of them, or sessions of the store.
+
+    FILE is OTLP/JSON (one request, or one a line as the collector writes them) or protobuf,
+    also with gzip. Spans by the conventions for generative AI are read, by older ones, and
+    those of OpenInference. The spans of a trace may be in several FILEs.
+
+    \b
+    Example:
+      evaltrace import otlp spans.jsonl -o traces.json
+      evaltrace import otlp collector/*.json
+    """
+    from evaltrace.errors import Problem
+    from evaltrace.otlp import from_otlp
+    from evaltrace.trace import Trace
+
+    found = from_otlp(_requests(files))
+    traces = [item for item in found if isinstance(item, Trace)]
+    problems = [item for item in found if isinstance(item, Problem)]
+    problems += [problem for trace in traces for problem in trace.problems]
+    for trace in traces:
+        trace.arm = arm or trace.arm
+    _tell(problems)
+    if strict and problems:
+        raise StrictFailure(f"{len(problems)} problem(s), and --strict was given")
+    if not traces:
+        hint = "FILE is OTLP/JSON or protobuf: see docs/otlp.md."
+        raise NothingFound("no spans of a trace", where=str(files[0]), hint=hint)
+    if output is not None:
+        _write(traces, [item for item in found if isinstance(item, Problem)], output)
+    if output is None or store is not None:
+        _add(traces, store)
+
+
+def _requests(files: Sequence[Path]) -> Iterator[Any]:
+    from evaltrace.otlp import read_requests
+
+    for file in files:
+        yield from read_requests(file)
+
+
+def _tell(problems: list[Problem]) -> None:
+    from evaltrace.untrusted import printable
+
+    for problem in problems[:_SHOWN]:
+        click.echo(printable(f"{problem.code}: {problem.path}: {problem.message}"), err=True)
+    if len(problems) > _SHOWN:
+        click.echo(f"and {len(problems) - _SHOWN:,} more problems", err=True)
+
+
+def _write(traces: list[Trace], problems: list[Problem], output: str) -> None:
+    import sys
+
+    import msgspec
+
+    from evaltrace.files import whole_file, write_jsonl, write_traces
+    from evaltrace.trace import Tool
+    from evaltrace.version import __version__
+
+    encoded = map(msgspec.json.encode, traces)
+    if output == "-":
+        write_jsonl(sys.stdout.buffer, encoded)
+        sys.stdout.buffer.flush()
+        return
+    tool = Tool(name="evaltrace", version=__version__)
+    with whole_file(Path(output)) as out:
+        if output.endswith(".jsonl"):
+            write_jsonl(out, encoded)
+        else:
+            write_traces(out, tool=tool, inputs=[], traces=encoded, problems=problems)
+    click.echo(f"{len(traces):,} traces in {output}", err=True)
+
+
+def _add(traces: list[Trace], place: Path | None) -> None:
+    from evaltrace.store import Store
+
+    with Store(place) as store:
+        store.add_all(traces)
+    click.echo(f"{len(traces):,} traces in the store", err=True)

@@ -1,0 +1,199 @@
+"""The exporter for the OpenTelemetry SDK: an instrumented program is recorded into a store."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from evaltrace.store import Store
+
+trace_sdk = pytest.importorskip("opentelemetry.sdk.trace")
+
+from opentelemetry import trace as api  # noqa: E402
+from opentelemetry.sdk.resources import Resource  # noqa: E402
+from opentelemetry.sdk.trace.export import (  # noqa: E402
+    BatchSpanProcessor,
+    SimpleSpanProcessor,
+    SpanExporter,
+    SpanExportResult,
+)
+
+from evaltrace.otlp import StoreSpanExporter  # noqa: E402
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "store.db") as opened:
+        yield opened
+
+
+def provider_of(exporter: SpanExporter, *, batch: bool = False) -> Any:
+    provider = trace_sdk.TracerProvider(resource=Resource({"service.name": "my-agent"}))
+    processor = BatchSpanProcessor if batch else SimpleSpanProcessor
+    provider.add_span_processor(processor(exporter))
+    return provider
+
+
+def run(tracer: Any, *, fail: bool = False) -> str:
+    """A run of an agent: a call of a model, a call of a tool."""
+    with tracer.start_as_current_span("invoke_agent coder") as root:
+        root.set_attributes(
+            {
+                "gen_ai.operation.name": "invoke_agent",
+                "gen_ai.agent.name": "coder",
+                "gen_ai.usage.input_tokens": 100,
+                "gen_ai.usage.output_tokens": 7,
+            }
+        )
+        with tracer.start_as_current_span("chat claude-a") as call:
+            call.set_attributes(
+                {
+                    "gen_ai.operation.name": "chat",
+                    "gen_ai.request.model": "claude-a",
+                    "gen_ai.usage.input_tokens": 100,
+                    "gen_ai.usage.output_tokens": 7,
+                }
+            )
+        with tracer.start_as_current_span("execute_tool grep") as call:
+            call.set_attributes(
+                {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "grep"}
+            )
+            if fail:
+                call.set_status(api.StatusCode.ERROR, "no such file")
+        return f"{root.get_span_context().trace_id:032x}"
+
+
+@pytest.mark.parametrize("batch", [False, True], ids=["simple", "batch"])
+def test_a_run_becomes_a_finished_session(batch: bool, store: Store) -> None:
+    provider = provider_of(StoreSpanExporter(store), batch=batch)
+    trace_id = run(provider.get_tracer("tests"), fail=True)
+    provider.shutdown()
+    trace = store.read(trace_id)
+    assert trace is not None
+    assert (trace.status, trace.origin.kind) == ("pass", "otlp")
+    assert trace.agent_config.agent.name == "coder"
+    assert [event.type for event in trace.events or []] == ["step", "llm_call", "tool_call"]
+    step, call, tool = trace.events or []
+    assert call.parent_id == tool.parent_id == step.id
+    assert (tool.status, tool.error) == ("error", "no such file")
+    # The agent's sum is that of its call: counted once.
+    assert (trace.metrics.tokens.input, trace.metrics.tokens.output) == (100, 7)
+    session = store.get_session(trace_id)
+    assert session is not None
+    assert (session.total_tokens, session.total_events) == (107, 3)
+
+
+def test_a_run_that_has_not_ended_can_be_seen(store: Store) -> None:
+    tracer = provider_of(StoreSpanExporter(store)).get_tracer("tests")
+    with tracer.start_as_current_span("root") as root:
+        with tracer.start_as_current_span("within"):
+            pass
+        session = store.get_session(f"{root.get_span_context().trace_id:032x}")
+        assert session is not None
+        assert (session.status, session.total_events) == ("running", 1)
+        assert (session.task, session.kind) == ("my-agent", "otlp")
+
+
+def test_a_span_that_ends_after_its_root_is_added(store: Store) -> None:
+    tracer = provider_of(StoreSpanExporter(store)).get_tracer("tests")
+    tokens = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 1}
+    call = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", **tokens}
+    with tracer.start_as_current_span("root", attributes=tokens) as root:
+        late = tracer.start_span("late", attributes=call)
+    late.end()
+    trace = store.read(f"{root.get_span_context().trace_id:032x}")
+    assert trace is not None
+    assert [event.name for event in trace.events or []] == ["root", "late"]
+    # The root was told to have used them before anybody knew who had.
+    assert [event.usage is None for event in trace.events or []] == [True, False]
+    assert trace.status == "pass"
+
+
+def test_a_run_of_another_process_goes_on_here(store: Store) -> None:
+    tracer = provider_of(StoreSpanExporter(store)).get_tracer("tests")
+    far = api.SpanContext(0xABC, 0xDEF, is_remote=True, trace_flags=api.TraceFlags(1))
+    context = api.set_span_in_context(api.NonRecordingSpan(far))
+    with tracer.start_as_current_span("here", context=context):
+        pass
+    trace = store.read(f"{0xABC:032x}")
+    assert trace is not None
+    assert trace.status == "pass"
+    assert ((trace.events or [])[0].data or {})["parent_span_id"] == f"{0xDEF:016x}"
+
+
+@pytest.mark.parametrize("batch", [False, True], ids=["simple", "batch"])
+def test_threads_lose_nothing(batch: bool, store: Store) -> None:
+    provider = provider_of(StoreSpanExporter(store), batch=batch)
+    tracer = provider.get_tracer("tests")
+    found: list[str] = []
+    threads = [Thread(target=lambda: found.extend(run(tracer) for _ in range(5))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    provider.shutdown()
+    sessions = store.get_sessions(limit=100)
+    assert {session.id for session in sessions} == set(found)
+    assert {(session.status, session.total_events) for session in sessions} == {("pass", 3)}
+    assert len(found) == 20
+
+
+def test_a_store_that_cannot_be_opened_never_reaches_the_program(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = tmp_path / "store.db"
+    place.write_text("this is no store at all, and stays as it is")
+    exporter = StoreSpanExporter(place)
+    with caplog.at_level(logging.WARNING):
+        provider = provider_of(exporter)
+        run(provider.get_tracer("tests"))
+        provider.shutdown()
+    assert exporter.failures == 3
+    assert sum("not recorded" in record.message for record in caplog.records) == 1
+    assert place.read_text() == "this is no store at all, and stays as it is"
+
+
+def test_after_its_end_it_takes_nothing(tmp_path: Path) -> None:
+    exporter = StoreSpanExporter(tmp_path / "store.db")
+    provider = provider_of(exporter)
+    run(provider.get_tracer("tests"))
+    exporter.shutdown()
+    exporter.shutdown()
+    assert exporter.export([]) is SpanExportResult.FAILURE
+    assert exporter.force_flush()
+    with Store(tmp_path / "store.db") as store:
+        assert len(store.get_sessions()) == 1
+
+
+def test_spans_of_the_store_itself_do_not_go_round(tmp_path: Path) -> None:
+    class Traced(Store):
+        def add(self, trace: Any) -> bool:
+            added.append(trace.trace_id)
+            with tracer.start_as_current_span("INSERT"):
+                return super().add(trace)
+
+    added: list[str] = []
+    with Traced(tmp_path / "store.db") as store:
+        tracer = provider_of(StoreSpanExporter(store)).get_tracer("tests")
+        trace_id = run(tracer)
+        assert store.read(trace_id) is not None
+    assert added == [trace_id]
+
+
+def test_without_the_sdk_the_extra_is_named(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['opentelemetry'] = None\n"
+        "import evaltrace.otlp.exporter\n"
+        "from evaltrace.errors import MissingPackage\n"
+        "try:\n    from evaltrace.otlp import StoreSpanExporter\n"
+        "except MissingPackage as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "evaltrace[otel]" in done.stdout
