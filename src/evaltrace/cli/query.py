@@ -62,8 +62,9 @@ def query(
 ) -> None:
     """Answer the question SQL about the traces of the PATHs, with DuckDB.
 
-    PATH is a Parquet data set (a folder), or a file of traces: JSON, JSONL, Parquet; - is
-    standard input. Rows of all PATHs come together; the column source_file tells them apart.
+    PATH is a Parquet data set (a folder), a store, or a file of traces: JSON, JSONL,
+    Parquet; - is standard input. Rows of all PATHs come together; the column source_file
+    tells them apart.
 
     The tables are trials, events, tool_calls and tests; 'DESCRIBE trials' lists the
     columns. A query only reads, and sees nothing but these tables.

@@ -1,11 +1,11 @@
 """Files of traces: written whole or not at all, read line by line.
 
 The layout we write is one valid JSON document that is also a stream: a head line, one
-trace a line, and a tail. Whatever was re-serialised since is read as well.
+trace a line, and a tail. Whatever was re-serialised since is read as well, and so is a store.
 """
 
 from evaltrace.files.folders import Folder, LocalFolder, committed
-from evaltrace.files.forms import is_dataset
+from evaltrace.files.forms import is_database, is_dataset
 from evaltrace.files.reading import (
     STANDARD_INPUT,
     Frame,
@@ -27,6 +27,7 @@ __all__ = [
     "Span",
     "committed",
     "copy_span",
+    "is_database",
     "is_dataset",
     "read_documents",
     "read_items",

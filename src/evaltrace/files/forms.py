@@ -1,4 +1,4 @@
-"""What a path holds, by a look at its first bytes: a data set, a Parquet file, or text."""
+"""What a path holds, by a look at its first bytes: a data set, Parquet, a database, or text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ MANIFEST = "_manifest.json"
 FORMAT = "evaltrace data set"
 _OPENING = 200
 """Bytes within which a manifest says what it is."""
-_MAGIC = b"PAR1"
+_PARQUET = b"PAR1"
+_SQLITE = b"SQLite format 3\x00"
 
 
 def is_dataset(path: Path) -> bool:
@@ -26,11 +27,20 @@ def is_parquet(path: Path) -> bool:
     """Tell whether a path is a data set, or a Parquet file."""
     if path.is_dir():
         return is_dataset(path)
+    return _begins_with(path, _PARQUET)
+
+
+def is_database(path: Path) -> bool:
+    """Tell whether a path is a file of SQLite; a store is one, opening it tells the others."""
+    return _begins_with(path, _SQLITE)
+
+
+def _begins_with(path: Path, magic: bytes) -> bool:
     # Not of a pipe: what is read of it is gone.
     if not path.is_file():
         return False
     try:
         with path.open("rb") as file:
-            return file.read(len(_MAGIC)) == _MAGIC
+            return file.read(len(magic)) == magic
     except OSError:
         return False

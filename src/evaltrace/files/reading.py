@@ -13,8 +13,9 @@ from typing import Any, BinaryIO, Literal, TypeGuard
 
 import msgspec
 
-from evaltrace.errors import NotATraceFile, Problem, UnreadablePath
-from evaltrace.files.forms import is_dataset, is_parquet
+from evaltrace.errors import NotATraceFile, Problem, StoreFailure, UnreadablePath
+from evaltrace.files.forms import is_database, is_dataset, is_parquet
+from evaltrace.files.stored import read_stored, stored_documents
 from evaltrace.files.writing import HEAD_END
 from evaltrace.jsontext import Malformed, decode
 from evaltrace.remote import url_of
@@ -44,12 +45,12 @@ class Frame(msgspec.Struct, kw_only=True):
 
 
 def read_traces(path: str | Path) -> Iterator[Trace]:
-    """Read the traces of a file: a file of traces, JSONL, an array, one trace, or Parquet.
+    """Read the traces of a file: a file of traces, JSONL, an array, one trace, Parquet, a store.
 
-    A data set is named by its folder. Files as evaltrace writes them are read in the memory of
-    one trace, Parquet in that of a few. Raises UnreadablePath, and NotATraceFile at the first
-    thing that is no trace. The path "-" is standard input; files may follow each other, as
-    `cat` joins them.
+    A data set is named by its folder. Files as evaltrace writes them and stores are read in the
+    memory of one trace, Parquet in that of a few. Raises UnreadablePath, StoreFailure, and
+    NotATraceFile at the first thing that is no trace. The path "-" is standard input; files may
+    follow each other, as `cat` joins them.
     """
     return (item for item in read_items(path) if isinstance(item, Trace))
 
@@ -59,10 +60,13 @@ def read_items(
 ) -> Iterator[Trace | Frame]:
     """Read the traces of a file as read_traces does, and after them what surrounds them.
 
-    `watch` sees every line as it passes, so that a pipe can be digested too; of Parquet, the
-    JSON of each trace.
+    `watch` sees every line as it passes, so that a pipe can be digested too; of Parquet and
+    of a store, the JSON of each trace.
     """
     path = Path(path)
+    if path != STANDARD_INPUT and is_database(path):
+        yield from read_stored(path, watch)
+        return
     name = _name(path)
     for piece in _read_pieces(path, watch):
         if piece.form == "fault":
@@ -76,14 +80,19 @@ def read_items(
 def read_documents(path: Path) -> Iterator[tuple[str, str, Any]]:
     """Read what a file holds as plain values to validate: (place, kind, document).
 
-    The files of a data set are held against their digests first. `kind` is "trace", "traces"
-    (what surrounds the traces, without them), or "malformed" with a message as the document. A
-    place is like "$", "$.traces[3]", "line 7" or "line 7: $[0]".
+    The files of a data set are held against their digests first, a store is checked. `kind` is
+    "trace", "traces" (what surrounds the traces, without them), or "malformed" with a message
+    as the document. A place is like "$", "$.traces[3]", "line 7", "line 7: $[0]" or "session ID".
     """
     try:
-        yield from _all_documents(path)
+        if path != STANDARD_INPUT and is_database(path):
+            yield from stored_documents(path)
+        else:
+            yield from _all_documents(path)
     except NotATraceFile as error:  # Parquet that is damaged as a whole
         yield "$", "malformed", error.where or error.what
+    except StoreFailure as error:
+        yield "$", "malformed", error.what
 
 
 def _all_documents(path: Path) -> Iterator[tuple[str, str, Any]]:
