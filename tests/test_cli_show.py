@@ -8,6 +8,7 @@ import sys
 import time
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -17,7 +18,9 @@ from click.testing import CliRunner, Result
 from evaltrace.cli import main
 from evaltrace.files import write_jsonl
 from evaltrace.reports.terminal import render_table, render_trace
-from evaltrace.trace import Task, Trace
+from evaltrace.store import Store
+from evaltrace.trace import Event, Task, Trace
+from evaltrace.viewer import format_summary, format_timeline, format_tree
 from traces import minimal_trace
 
 TRACES = [
@@ -184,9 +187,9 @@ def test_help_has_an_example(command: tuple[str, ...]) -> None:
 
 
 COMMANDS = [
-    *("aggregate", "show", "query", "compare", "audit", "power", "validate", "failures"),
-    "cache",
-    "schema",
+    *("aggregate", "show", "search", "query", "compare", "audit", "power", "validate"),
+    *("store", "metrics", "record", "failures", "export", "import", "redact", "scan"),
+    *("cache", "schema"),
 ]
 
 
@@ -305,3 +308,169 @@ def test_a_terminal_of_another_encoding_gets_what_it_can_show(tmp_path: Path) ->
     output, errors = program.communicate()
     assert errors == b""
     assert output.startswith(b"PASS  ??\n")
+
+
+# --- views
+
+
+def event(number: int, **fields: Any) -> Event:
+    known = {
+        "id": f"e{number}",
+        "type": "tool_call",
+        "started_at": f"2026-01-26T18:00:{number:02}Z",
+    }
+    return Event(**{**known, **fields})
+
+
+VIEWED = minimal_trace(
+    trace_id="id-7",
+    task_id="mend__7",
+    task=Task(name="mend"),
+    status="fail",
+    events=[
+        event(1, type="message", text="I look around."),
+        event(2, parent_id="e1", name="Bash", duration_ms=1500.0, output="whole output"),
+        event(3, parent_id="e1", name="Bash", status="error", error="denied", duration_ms=90.0),
+        event(4, name="Read", status="ok"),
+    ],
+)
+RESTED = minimal_trace(trace_id="id-8", task_id="rest__8", task=Task(name="rest"), events=[])
+
+
+@pytest.fixture(params=["file", "store"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    if request.param == "file":
+        return saved(tmp_path, [*TRACES, VIEWED, RESTED])
+    with Store(tmp_path / "store.db") as store:
+        store.add_all([*TRACES, VIEWED, RESTED])
+    return tmp_path / "store.db"
+
+
+def ids(result: Result) -> list[str]:
+    return [json.loads(line)["id"] for line in result.stdout.splitlines()]
+
+
+def test_a_view_stands_below_the_name_of_its_run(place: Path) -> None:
+    assert run("show", place, "mend", "--timeline").stdout.startswith(
+        "FAIL  mend__7\n  4 events · 1 error\n      offset "
+    )
+
+
+def test_a_view_is_what_the_library_gives(place: Path) -> None:
+    for view, text in (
+        ("--timeline", format_timeline(VIEWED)),
+        ("--tree", format_tree(VIEWED)),
+        ("--summary", format_summary(VIEWED, totals=True, width=80)),
+    ):
+        assert run("show", place, "id-7", view).stdout.endswith(text)
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ((), ["e1", "e2", "e3", "e4"]),
+        (("--errors",), ["e3"]),
+        (("--type", "message", "--type", "note"), ["e1"]),
+        (("--min-duration", "1.5s"), ["e2"]),
+        (("--min-duration", "90ms"), ["e2", "e3"]),
+        (("--min-duration", "0.01m"), ["e2"]),
+        (("--limit", "2", "--offset", "1"), ["e2", "e3"]),
+        (("--limit", "0"), ["e1", "e2", "e3", "e4"]),
+    ],
+)
+def test_events_are_chosen_by_type_failure_duration_and_page(
+    place: Path, asked: tuple[str, ...], shown: list[str]
+) -> None:
+    assert ids(run("show", place, "mend", "--timeline", "--format", "json", *asked)) == shown
+
+
+def test_a_filter_without_a_view_is_a_timeline(place: Path) -> None:
+    filtered = run("show", place, "mend", "--errors").stdout
+    assert filtered == run("show", place, "mend", "--timeline", "--errors").stdout
+    assert "✗ +0:00:02.0" in filtered
+
+
+def test_more_events_than_shown_are_announced(place: Path) -> None:
+    shown = run("show", place, "mend", "--timeline", "--limit", "2").stdout
+    assert shown.endswith("Events 1 to 2; --offset 2 shows the next.\n")
+    assert "shows the next" not in run("show", place, "mend", "--timeline", "--offset", "2").stdout
+
+
+def test_events_of_unknown_duration_are_counted(place: Path) -> None:
+    for view in ("--timeline", "--tree"):
+        result = run("show", place, "mend", view, "--min-duration", "1s", "--format", "json")
+        assert "nobody knows how long they took: 2." in result.stderr
+
+
+@pytest.mark.parametrize("duration", ["5", "2 days", "-1s", "", "1e3s"])
+def test_a_duration_needs_its_unit(place: Path, duration: str) -> None:
+    result = run("show", place, "mend", "--min-duration", duration)
+    assert result.exit_code == 2
+    assert "write 500ms, 2s, 1.5m or 1h." in result.stderr
+
+
+def test_one_event_is_shown_with_all_it_has(place: Path) -> None:
+    assert "\noutput\n  whole output\n" in run("show", place, "mend", "--event", "e2").stdout
+    detail = json.loads(run("show", place, "mend", "--event", "e2", "--format", "json").stdout)
+    assert (detail["output"], detail["parent"]["id"], detail["seq"]) == ("whole output", "e1", 2)
+
+
+def test_a_tree_can_begin_at_an_event(place: Path) -> None:
+    whole = json.loads(run("show", place, "mend", "--tree", "--format", "json").stdout)
+    assert [(row["id"], row["depth"]) for row in whole["tree"]] == [
+        *(("e1", 0), ("e2", 1), ("e3", 1), ("e4", 0)),
+    ]
+    below = run("show", place, "mend", "--tree", "--event", "e1", "--format", "json")
+    assert [row["id"] for row in json.loads(below.stdout)["tree"]] == ["e2", "e3"]
+
+
+def test_an_event_that_is_not_there_is_an_error_with_advice(place: Path) -> None:
+    for view in ((), ("--tree",)):
+        result = run("show", place, "mend", "--event", "e9", *view)
+        assert result.exit_code == 1
+        assert 'No event "e9"' in result.stderr
+        assert "--timeline lists the events" in result.stderr
+
+
+def test_a_view_of_several_traces_asks_for_one(place: Path) -> None:
+    result = run("show", place, "tidy-up", "--timeline")
+    assert result.exit_code == 1
+    assert "A view shows one trace, and 3 match" in result.stderr
+    assert "Name one: " in result.stderr
+
+
+def test_a_view_of_the_only_trace_needs_no_name(tmp_path: Path) -> None:
+    only = saved(tmp_path, [VIEWED])
+    assert run("show", only, "--tree").stdout == run("show", only, "mend", "--tree").stdout
+
+
+@pytest.mark.parametrize("view", ["--timeline", "--tree", "--errors"])
+def test_a_view_of_a_trace_without_its_events_says_so(tmp_path: Path, view: str) -> None:
+    bare = saved(tmp_path, [minimal_trace(events=None)])
+    assert "were left out when it was written" in run("show", bare, view).stdout
+    data = run("show", bare, view, "--format", "json")
+    assert (data.exit_code, data.stdout) == (0, "")
+    assert "were left out" in data.stderr
+
+
+def test_nothing_to_show_is_said(place: Path) -> None:
+    for view in ("--timeline", "--tree"):
+        assert "No event like this." in run("show", place, "mend", view, "--type", "zebra").stdout
+        assert "No events." in run("show", place, "rest", view).stdout
+
+
+def test_a_store_is_shown_as_its_latest_sessions_and_in_full(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with Store(path) as store:
+        store.add_all(TRACES)
+    listed = run("show", path).stdout
+    assert listed == run("store", "sessions", "--store", path).stdout
+    assert len(listed.splitlines()) == 2 + len(TRACES)
+    assert run("show", "--store", path, "bake").stdout == render_trace(TRACES[3], 80)
+    assert ids_of(run("show", path, "tidy-up", "--format", "json")) == {"id-1", "id-2", "id-3"}
+    assert "No session matches" in run("show", path, "cake").stderr
+    assert run("show", path, "a", "--store", path).exit_code == 2
+
+
+def ids_of(result: Result) -> set[str]:
+    return {json.loads(line)["trace_id"] for line in result.stdout.splitlines()}
