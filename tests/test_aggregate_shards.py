@@ -403,6 +403,6 @@ def test_workers_pay_for_many_trials_or_large_ones(tmp_path: Path, plan: Plan) -
     job = write_job(tmp_path, "job", ["small", "large"])
     next(job.glob("large__*/agent/claude-code.txt")).write_bytes(b"\n" * 20_000_000)
     assert not workers_pay(plan.entries)
-    assert workers_pay(plan.entries * 500)
+    assert workers_pay([*plan.entries] * 500)
     assert workers_pay(plan_aggregation([job]).entries)
     assert not workers_pay(plan_aggregation([next(job.glob("large__*"))]).entries)

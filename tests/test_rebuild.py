@@ -8,7 +8,6 @@ import random
 import shutil
 import subprocess
 from collections import Counter
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +15,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from evaltrace.patches.counts import count_changes
 from evaltrace.patches.edits import Edit, Hunk, Replacement

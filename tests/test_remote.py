@@ -57,7 +57,7 @@ def lines_from(plan: Plan, parcel: Parcel) -> tuple[list[bytes | None], list[Pro
         for entry, trial in zip(plan.entries, fetched, strict=True):
             assert trial.trial == entry.path
             job = replace(entry.job, path=trial.path.parent) if entry.job else None
-            here = replace(entry, path=trial.path, job=job)
+            here = replace(entry, folder=trial.path.parent, name=trial.path.name, job=job)
             lines.append(read_record(here, plan.options).line)
             problems += trial.problems(entry.label)
     return lines, problems
@@ -112,6 +112,33 @@ def test_fetched_trials_are_gone_again(bucket: str, tmp_path: Path) -> None:
         assert (first.path.exists(), second.path.exists()) == (False, True)
     assert list(place.iterdir()) == []
     assert (spool.root / "a" / "result.json").is_file()
+
+
+def test_a_fetched_trial_has_its_own_files_only(bucket: str, tmp_path: Path) -> None:
+    # The folders of one serve for the next that has the same.
+    trials = {
+        "a": {"agent/log.txt": b"long " * 999, "agent/s/1.jsonl": b"one", "agent/s/2.jsonl": b"2"},
+        "b": {"agent/log.txt": b"short", "agent/s/3.jsonl": b"three"},
+        "c": {"agent/log.txt": b"", "agent/s/1.jsonl": b"1", "agent/s/4.jsonl": b"4" * 10},
+        "d": {"agent/s/3.jsonl": b"other", "agent/s/log.txt": b"x", "agent/s/x.png": b"picture"},
+        "e": {"agent/s/3.jsonl": b"last", "agent/s/x.png": b"pic"},
+    }
+    for name, files in trials.items():
+        files["result.json"] = b'"%s"' % name.encode()
+        put(bucket, {f"j/{name}/{key}": content for key, content in files.items()})
+    spool = spool_plan(f"s3://{bucket}/j", tmp_path)
+    with closing(spool.parcel([spool.root / name for name in trials]).fetch(reads=1)) as fetched:
+        found = {trial.trial.name: contents(trial.path) for trial in fetched}
+    for name in "de":
+        trials[name]["agent/s/x.png"] = bytes(len(trials[name]["agent/s/x.png"]))  # never read
+    assert found == trials
+    own = {name: (spool.root / name / "result.json").read_bytes() for name in trials}
+    assert own == {name: files["result.json"] for name, files in trials.items()}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def test_only_what_planning_reads_is_fetched_for_the_plan(bucket: str, tmp_path: Path) -> None:

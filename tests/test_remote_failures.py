@@ -6,12 +6,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from evaltrace.errors import EvaltraceError, OutputFailure, UnreadablePath
 from evaltrace.remote import RemoteFolder, open_input, spool_plan
+from evaltrace.remote.fetching import Fetcher, Wanted
 from evaltrace.remote.opening import forget_stores
+from evaltrace.remote.stores import Object, Store
 from s3_server import BUCKET, unreliable_server
 
 
@@ -137,3 +140,25 @@ def test_a_forked_process_is_told_instead_of_waiting_for_ever() -> None:
     command = [sys.executable, "-W", "ignore", "-c", FORKED]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert "start this process anew" in done.stdout
+
+
+class _Bucket:
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def read(self, key: str, start: int, stop: int, tag: str | None) -> bytes:
+        return self.content[start : stop or None]
+
+
+def test_a_disk_that_fills_up_is_no_shorter_file(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    size = 5_000
+    wanted = Wanted(Object("a", size, "tag"), str(tmp_path / "a"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Fetcher(cast(Store, _Bucket(bytes(size))), reads=1) as fetcher:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1_000, before[1]))
+        try:
+            with pytest.raises(OSError, match="large"):
+                fetcher.settle(fetcher.submit(wanted))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)

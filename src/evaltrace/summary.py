@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -129,12 +130,14 @@ class Tally:
 
     def __init__(self) -> None:
         self._statuses: Counter[str] = Counter()
-        self._tokens: dict[str, list[int]] = {name: [] for name in Tokens.__struct_fields__}
-        self._costs: dict[str, list[float]] = {name: [] for name in _COST_SOURCES}
+        self._tokens: Counter[str] = Counter()
+        self._tokens_known: Counter[str] = Counter()
+        # A sum of floats must not depend on their order: they are summed up at the end.
+        self._costs: dict[str, array[float]] = {name: array("d") for name in _COST_SOURCES}
         self._jobs: Counter[str | None] = Counter()
-        self._rewards: defaultdict[str | None, list[float]] = defaultdict(list)
+        self._rewards: defaultdict[str | None, array[float]] = defaultdict(lambda: array("d"))
         self._problems: dict[str, tuple[int, str]] = {}
-        self._mentions: defaultdict[str, list[int]] = defaultdict(list)
+        self._mentions: dict[str, MentionCount] = {}
 
     def add(self, trace: Trace) -> None:
         """Count a trace, and the problems that it carries."""
@@ -145,17 +148,21 @@ class Tally:
     def add_facts(self, facts: Facts) -> None:
         """Count a trace by what is known of it, without its problems."""
         self._statuses[facts.status] += 1
-        for name, known in self._tokens.items():
+        for name in Tokens.__struct_fields__:
             amount = getattr(facts.tokens, name)
             if amount is not None:
-                known.append(amount)
+                self._tokens[name] += amount
+                self._tokens_known[name] += 1
         if facts.cost_usd is not None:
             self._costs[facts.cost_source or "unsourced"].append(facts.cost_usd)
         self._jobs[facts.job] += 1
         if facts.reward is not None:
             self._rewards[facts.job].append(facts.reward)
         for pattern, calls in facts.mentions:
-            self._mentions[pattern].append(calls)
+            seen = self._mentions.get(pattern, MentionCount(pattern, 0, 0, 0))
+            self._mentions[pattern] = MentionCount(
+                pattern, seen.calls + calls, seen.traces + (calls > 0), seen.known + 1
+            )
 
     @property
     def traces(self) -> int:
@@ -188,24 +195,25 @@ class Tally:
             found=_sum_if_known([job.found for job in jobs]),
             selected=_sum_if_known([job.selected for job in jobs]),
             absent=_sum_if_known([job.absent for job in jobs]),
-            tokens={name: _total(sum(known), known) for name, known in self._tokens.items()},
+            tokens={name: self._token_total(name) for name in Tokens.__struct_fields__},
             cost_usd={
-                name: _total(fsum(known), known) for name, known in self._costs.items() if known
+                name: Total(fsum(known), len(known)) for name, known in self._costs.items() if known
             },
             mean_reward=_mean(rewards),
             valid_rewards=len(rewards),
             job_rewards=self._job_rewards(),
             problems=self._problem_counts(),
             output=output,
-            mentions=[
-                MentionCount(pattern, sum(counts), sum(map(bool, counts)), len(counts))
-                for pattern, counts in self._mentions.items()
-            ],
+            mentions=list(self._mentions.values()),
         )
+
+    def _token_total(self, name: str) -> Total:
+        known = self._tokens_known[name]
+        return Total(self._tokens[name], known) if known else Total()
 
     def _job_rewards(self) -> list[JobReward]:
         jobs = sorted(self._jobs, key=lambda job: (job is None, job))
-        known = {job: self._rewards.get(job, []) for job in jobs}
+        known = {job: self._rewards.get(job, ()) for job in jobs}
         return [JobReward(job, _mean(known[job]), len(known[job]), self._jobs[job]) for job in jobs]
 
     def _problem_counts(self) -> list[ProblemCount]:
@@ -216,7 +224,7 @@ class Tally:
 _STATUSES = get_args(Status)
 
 
-def _mean(rewards: list[float]) -> float | None:
+def _mean(rewards: Sequence[float]) -> float | None:
     return fsum(rewards) / len(rewards) if rewards else None
 
 
@@ -238,10 +246,6 @@ def _one_job(rows: list[Input]) -> Input:
     found = max(selected, *(row.found for row in rows))
     absent = None if planned is None else max(planned - found, 0)
     return structs.replace(rows[0], planned=planned, found=found, absent=absent, selected=selected)
-
-
-def _total(amount: float, known: Sequence[float]) -> Total:
-    return Total(amount, len(known)) if known else Total()
 
 
 def _sum_if_known(counts: list[int | None]) -> int | None:

@@ -10,8 +10,10 @@ Rules: Harbor format reference, section 4.2, and the published types of the Copi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from evaltrace.agentlogs.configured import server_among
 from evaltrace.agentlogs.contents import text_of

@@ -7,8 +7,9 @@ by shape; whether the call succeeded is for the log to say.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from evaltrace.agentlogs.apply_patch import find_patch, to_edits
 from evaltrace.agentlogs.tools import command_of, kind_of

@@ -32,7 +32,7 @@ def with_kept(plan: Plan, cache: Cache, rows: Rows) -> Rows:
 
 
 def _from_cache(entry: Entry, cache: Cache) -> tuple[TrialRow, Span]:
-    job, name = entry.job.path, entry.path.name
+    job, name = entry.job.path, entry.name
     kept, span = cache.kept(job, name), cache.span(job, name)
     assert kept is not None
     row = TrialRow(
@@ -48,7 +48,7 @@ def _keep(entry: Entry, row: TrialRow, content: Content, cache: Cache) -> None:
     """Keep a trial that was read without a hitch."""
     if entry.job is None:
         return
-    job, name = entry.job.path, entry.path.name
+    job, name = entry.job.path, entry.name
     if cache.verifying and _is_known(entry, row, content, cache):
         return
     if content is None or row.facts is None or not row.looked_at:
@@ -88,7 +88,7 @@ def _may_pass(code: str, path: str, label: str) -> bool:
 
 def _is_known(entry: Entry, row: TrialRow, content: Content, cache: Cache) -> bool:
     """Tell whether the cache has what was read; say so where it has something else."""
-    job, name = entry.job.path, entry.path.name
+    job, name = entry.job.path, entry.name
     kept = cache.kept(job, name)
     if kept is None or kept.attempt != entry.attempt:
         return False

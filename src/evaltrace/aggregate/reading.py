@@ -57,7 +57,7 @@ def read_record(entry: Entry, options: Options, faults: Sequence[Problem] = ()) 
     """
     reader = READERS[entry.reader]
     try:
-        files = reader.open_trial(entry.path, entry.job, entry.label)
+        files = reader.open_trial(entry.place, entry.job, entry.label)
         trace = reader.read_trace(
             files,
             keep_events=options.events,

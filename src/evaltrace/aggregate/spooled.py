@@ -62,6 +62,9 @@ def at_hand(entries: Sequence[Entry], parcels: Parcels) -> Generator[tuple[Entry
 
     Those in no parcel are where the plan found them. Raises UnreadablePath.
     """
+    if not parcels:
+        yield from ((entry, []) for entry in entries)
+        return
     wanted = {str(entry.path) for entry in entries}
     coming: dict[str, Iterator[Fetched]] = {}
     with ExitStack() as opened:
@@ -80,4 +83,4 @@ def at_hand(entries: Sequence[Entry], parcels: Parcels) -> Generator[tuple[Entry
 
 def _moved(entry: Entry, path: Path) -> Entry:
     job = None if entry.job is None else replace(entry.job, path=path.parent)
-    return replace(entry, path=path, job=job)
+    return replace(entry, folder=path.parent, name=path.name, job=job)

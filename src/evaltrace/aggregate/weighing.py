@@ -33,7 +33,7 @@ def workers_pay(entries: Sequence[Entry]) -> bool:
 def trial_bytes(entry: Entry) -> int:
     """Give the bytes of a trial's agent logs, which are most of what there is to read."""
     size = 0
-    with suppress(OSError), os.scandir(entry.path / "agent") as files:
+    with suppress(OSError), os.scandir(f"{entry.place}/agent") as files:
         for file in files:
             with suppress(OSError):
                 size += file.stat().st_size

@@ -50,6 +50,7 @@ Named = Sequence[tuple[str | None, str | Path]]
 """Arms as they were named: a label or None, and the path of their traces."""
 
 
+@collector_paused()
 def compare_paths(arms: Named, options: CompareOptions | None = None) -> Comparison:
     """Compare arms: files of traces, jobs, or one of these that holds all arms.
 
@@ -77,6 +78,7 @@ def compare_traces(
     return _compare(sides, options, problems)
 
 
+@collector_paused()
 def audit_paths(
     arms: Named, options: CompareOptions | None = None
 ) -> tuple[Arms, list[AuditItem], list[Problem]]:
@@ -91,6 +93,7 @@ def audit_paths(
     return to_arms(baseline, treatment), items, gather_problems(problems, [baseline, treatment])
 
 
+@collector_paused()
 def plan_paths(
     arms: Named, options: CompareOptions | None = None
 ) -> tuple[Power, Metric, list[Problem]]:

@@ -5,11 +5,10 @@ Also what was seen of a file while nothing changed: a sighting.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Hunk:
+class Hunk(msgspec.Struct, frozen=True, gc=False):
     """Consecutive lines of a file, each beginning with a blank, `-` or `+`, without line ends.
 
     `start` is the number of the first old line, from 1; None where the log does not say.
@@ -48,8 +47,7 @@ class Hunk:
         return old, new
 
 
-@dataclass(frozen=True, slots=True)
-class Replacement:
+class Replacement(msgspec.Struct, frozen=True, gc=False):
     """A text that was replaced by another, once or wherever it stood."""
 
     old: str
@@ -57,8 +55,7 @@ class Replacement:
     every: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(msgspec.Struct, frozen=True, gc=False):
     """One successful change of one file; as much of it as the log knows.
 
     `before` and `after` are the whole content, None where the log does not have it;

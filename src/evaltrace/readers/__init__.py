@@ -70,7 +70,7 @@ class Reader(Protocol):
     def unfinished_facts(self, job: Any) -> str:
         """Name what traces of unfinished trials take from their job besides."""
 
-    def open_trial(self, path: Path, job: Any, label: str) -> Any:
+    def open_trial(self, path: str | Path, job: Any, label: str) -> Any:
         """Read a trial's small files into a Trial; `label` is how problems name it."""
 
     def read_trace(

@@ -21,16 +21,17 @@ _SKIPPED = {"node_modules", "_retries", "__pycache__"}
 
 @dataclass
 class JobFolder:
-    """A directory that holds trials; `path` is None around a trial that lies on its own.
+    """A directory that holds trials, by their names; no job around a trial that lies on its own.
 
     `wanted` are the trials that were named themselves, None when the whole job was;
-    `unchanged` names those that are known and were not looked into.
+    `unchanged` are those that are known and were not looked into.
     """
 
     reader: str
-    path: Path | None
-    trials: set[Path] = field(default_factory=set)
-    wanted: set[Path] | None = None
+    path: Path
+    is_job: bool
+    trials: set[str] = field(default_factory=set)
+    wanted: set[str] | None = None
     unchanged: set[str] = field(default_factory=set)
 
 
@@ -57,11 +58,15 @@ class _Recognised(NamedTuple):
 
 
 class _Child(NamedTuple):
-    """A folder in a directory; `source` only where it may be looked into further."""
+    """A folder in a directory; `source` only where it may be looked into further.
 
-    root: Path
+    It is `here` unless a link leads to it from here.
+    """
+
+    name: str
     source: Source | None
     found: _Recognised | None
+    here: bool = True
     known: bool = False
 
 
@@ -116,21 +121,22 @@ def _recognise(source: Source) -> _Recognised | None:
 
 def _children(source: Source, walk: Walk) -> list[_Child]:
     """Recognise the folders in a directory; a link stands for what it leads to."""
-    boundary = Path(source.boundary)
+    boundary, top = source.boundary, str(source.root)
     names = [name for name in source.folders() if name[0] != "." and name not in _SKIPPED]
     readers = walk.known.readers_of(source.root, names) if walk.known else {}
     children: list[_Child] = []
     for name in names:
         if name in readers:
             found = _Recognised(readers[name], "trial")
-            children.append(_Child(source.root / name, None, found, known=True))
+            children.append(_Child(name, None, found, known=True))
             continue
-        root = source.place(name)
-        child = Source(root, boundary=boundary, label=f"{source.label}/{root.name}")
+        place = source.place(name)
+        above, own = os.path.split(place)
+        child = Source(place, boundary=boundary, label=f"{source.label}/{own}")
         recognised = _recognise(child)
         # There may be many trials: what their folders have in them is not kept.
         is_trial = recognised is not None and recognised.kind == "trial"
-        children.append(_Child(root, None if is_trial else child, recognised))
+        children.append(_Child(own, None if is_trial else child, recognised, above == top))
     return children
 
 
@@ -140,14 +146,14 @@ def _add_folder(source: Source, found: _Recognised | None, walk: Walk, depth: in
         return
     walk.seen.add(source.root)
     children = _children(source, walk)
-    trials = _trials(children, source.root)
+    trials = _trials(children)
     if found or trials:
         # A trial without siblings and without job files around it lies on its own.
         alone = found is None and len(trials) == 1
         reader = found.reader if found else next(iter(trials.values()))
-        key = next(iter(trials)) if alone else source.root
+        key = source.root / next(iter(trials)) if alone else source.root
         walk.folders[key] = JobFolder(
-            reader, None if alone else source.root, set(trials), unchanged=_unchanged(children)
+            reader, source.root, not alone, set(trials), unchanged=_unchanged(children)
         )
     others = [(child.source, child.found) for child in children if child.source is not None]
     if depth == _MAX_DEPTH and others:
@@ -158,17 +164,17 @@ def _add_folder(source: Source, found: _Recognised | None, walk: Walk, depth: in
         _add_folder(child, kind, walk, depth + 1)
 
 
-def _trials(children: list[_Child], folder: Path) -> dict[Path, str]:
+def _trials(children: list[_Child]) -> dict[str, str]:
     # A trial that is only linked from here belongs to the job that it lies in.
     return {
-        root: found.reader
-        for root, _, found, known in children
-        if found and found.kind == "trial" and (known or root.parent == folder)
+        child.name: child.found.reader
+        for child in children
+        if child.found and child.found.kind == "trial" and child.here
     }
 
 
 def _unchanged(children: list[_Child]) -> set[str]:
-    return {child.root.name for child in children if child.known}
+    return {child.name for child in children if child.known}
 
 
 def _add_trial(trial: Path, reader: str, walk: Walk) -> None:
@@ -177,14 +183,15 @@ def _add_trial(trial: Path, reader: str, walk: Walk) -> None:
     if parent not in walk.folders:
         source = Source(parent, label=parent.name)
         children = _children(source, walk)
-        trials, found = _trials(children, parent), _recognise(source)
+        trials, found = _trials(children), _recognise(source)
         if found is None and len(trials) < 2:
-            walk.folders.setdefault(trial, JobFolder(reader, None, {trial}))
+            walk.folders.setdefault(trial, JobFolder(reader, parent, False, {trial.name}))
             return
-        walk.folders[parent] = JobFolder(reader, parent, set(trials), set(), _unchanged(children))
+        unchanged = _unchanged(children)
+        walk.folders[parent] = JobFolder(reader, parent, True, set(trials), set(), unchanged)
     wanted = walk.folders[parent].wanted
     if wanted is not None:
-        wanted.add(trial)
+        wanted.add(trial.name)
 
 
 def _keep_problems(source: Source, is_job: bool, walk: Walk) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -135,14 +134,16 @@ class Fetcher:
     def _fetch_whole(self, wanted: Wanted) -> None:
         with self._gate.passed(wanted.found.size):
             content = self._read(wanted.found, 0)
-            with open(wanted.path, "xb", buffering=0) as file:
+            # Buffered: on a disk that fills up, a bare write may take a part and say nothing.
+            with open(wanted.path, "xb") as file:
                 file.write(content)
 
     def _fetch_part(self, wanted: Wanted, start: int) -> None:
         with self._gate.passed(min(PART, wanted.found.size - start)):
             content = self._read(wanted.found, start)
-            with open(wanted.path, "r+b", buffering=0) as file:
-                os.pwrite(file.fileno(), content, start)
+            with open(wanted.path, "r+b") as file:
+                file.seek(start)
+                file.write(content)
 
     def _read(self, found: Object, start: int) -> bytes | memoryview:
         stop = min(start + PART, found.size)

@@ -22,8 +22,9 @@ _OPEN_FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
 class Listing:
     """A directory below a boundary; `label` is how problems name it."""
 
-    def __init__(self, root: Path, *, boundary: Path | None = None, label: str = "") -> None:
-        self.root = root
+    def __init__(
+        self, root: str | Path, *, boundary: str | Path | None = None, label: str = ""
+    ) -> None:
         self.label = label
         self.problems: list[Problem] = []
         self._reported: set[Problem] = set()
@@ -33,6 +34,12 @@ class Listing:
         self._linked: set[str] = set()
         self._listings: dict[str, dict[str, str]] = {}
         self._seen: dict[str, Seen] = {}
+
+    @property
+    def root(self) -> Path:
+        """The directory itself."""
+        # Made when asked for: the names in a Path are interned, of many trials too many.
+        return Path(self._top)
 
     @property
     def boundary(self) -> str:
@@ -80,11 +87,11 @@ class Listing:
         self._listings.pop(path, None)
         self._seen.pop(path, None)
 
-    def place(self, path: str) -> Path:
+    def place(self, path: str) -> str:
         """Give where a folder lies; that a link leads to, with all links resolved."""
         if path in self._linked:
-            return Path(os.path.realpath(self._place(path)))
-        return self.root / path
+            return os.path.realpath(self._place(path))
+        return os.path.join(self._top, path)
 
     def walk(self, path: str, depth: int = 8) -> Iterator[str]:
         """Give the paths of all regular files below `path`, in order, to a bounded depth.

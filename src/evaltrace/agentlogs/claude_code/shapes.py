@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import msgspec
 
@@ -225,7 +225,7 @@ def blocks_of(message: Message) -> list[Block]:
     """Give a message's content as blocks; plain text is one."""
     content = message.content
     if content.__class__ is list and len(content) == 1 and content[0].__class__ is Block:
-        return cast("list[Block]", content)
+        return content  # type: ignore[return-value]
     if isinstance(content, str):
         return [Block(type="text", text=content)]
     return [

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from evaltrace.agentlogs.codex.lines import Payload
 from evaltrace.agentlogs.contents import FAILED_OUTPUT, text_of

@@ -57,6 +57,9 @@ class Keeping:
         )
         trial.shelved = self._shelf.put(evidence)
         if trial.shelved is None:
+            # The same names come in every trial of a task: each is kept once.
+            named = trial.cases
+            trial.cases = named and {sys.intern(name): status for name, status in named.items()}
             return
         trial.moves = trial.cases = None
         for reduce in self._of_patch:

@@ -17,7 +17,7 @@ from evaltrace.compare.reading.metric import MetricField
 from evaltrace.compare.reading.reduction import to_trial
 from evaltrace.compare.sides import Trial
 from evaltrace.errors import NothingFound, Problem
-from evaltrace.files import STANDARD_INPUT, Frame, is_dataset, read_items
+from evaltrace.files import STANDARD_INPUT, Frame, is_database, is_dataset, read_items
 from evaltrace.remote import url_of
 from evaltrace.trace import Input, Trace
 
@@ -35,7 +35,7 @@ class Reading:
 
 
 def read_path(path: Path, metric: MetricField, options: CompareOptions) -> Reading:
-    """Read the trials of a file or a data set of traces, or of the jobs below a folder.
+    """Read the trials of a file, a store or a data set of traces, or of the jobs below a folder.
 
     Raises what read_traces and plan_aggregation raise, and NothingFound without any trial.
     """
@@ -66,11 +66,16 @@ def _read_file(
                 continue
             reading.trials.append(to_trial(item, metric, options, patterns, keeping))
     if not reading.trials:
-        hint = "Aggregate a job first: evaltrace aggregate JOB -o FILE"
-        raise NothingFound("the file holds no trace", where=str(path), hint=hint)
+        raise NothingFound("the file holds no trace", where=str(path), hint=_first_step(path))
     reading.digest = f"sha256:{running.hexdigest()}"
     _keep_traces_problems(reading)
     return reading
+
+
+def _first_step(path: Path) -> str:
+    if path != STANDARD_INPUT and is_database(path):
+        return "Add a job first: evaltrace store add JOB --store FILE"
+    return "Aggregate a job first: evaltrace aggregate JOB -o FILE"
 
 
 def _name_of(path: Path) -> str:

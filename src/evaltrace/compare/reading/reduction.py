@@ -139,8 +139,7 @@ def _target(given: Any) -> str:
 def _cases(trace: Trace) -> dict[str, str] | None:
     if trace.tests is None:
         return None
-    # The same names come in every trial of a task: each is kept once.
-    return {sys.intern(case.name): case.status for case in trace.tests.cases}
+    return {case.name: case.status for case in trace.tests.cases}
 
 
 def _texts(trace: Trace) -> dict[str, int] | None:

@@ -25,6 +25,7 @@ _Key = tuple[str | None, str]
 class _Tool:
     kind: str
     treated: bool
+    seen_in: Trial | None = None
     baseline: list[int] = field(default_factory=lambda: [0] * 5)
     treatment: list[int] = field(default_factory=lambda: [0] * 5)
 
@@ -40,7 +41,6 @@ def to_tool_rows(baseline: Side, treatment: Side, treated: Treated) -> list[Tool
         for trial in side.trials:
             end = _PASSED if trial.passed is True else _COUNTED
             end = _NOT_COUNTED if trial.value is None else end
-            called: set[_Key] = set()
             for calls in _calls(trial):
                 key = calls.server, calls.name
                 tool = tools.get(key)
@@ -50,8 +50,8 @@ def to_tool_rows(baseline: Side, treatment: Side, treated: Treated) -> list[Tool
                 counts[0] += calls.count
                 if calls.errors:
                     counts[1] += calls.errors
-                if key not in called:  # a trial may list a tool twice
-                    called.add(key)
+                if tool.seen_in is not trial:  # a trial may list a tool twice
+                    tool.seen_in = trial
                     counts[end] += 1
     return sorted((_to_row(key, tool) for key, tool in tools.items()), key=_order)
 

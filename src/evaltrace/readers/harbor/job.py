@@ -5,7 +5,6 @@ Source: Harbor format reference, sections 1.1, 1.5, 1.6, 2.3 and 2.4.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,13 +198,16 @@ def _read_lock(source: Source, job: Job) -> None:
 
 def _digests(trials: list[PlannedTrial]) -> dict[str, str]:
     """Give the digest of each task by its path and by its name, unless several share that."""
-    found: dict[str, set[str]] = defaultdict(set)
+    found: dict[str, str] = {}
+    shared = set()
     for trial in trials:
-        if trial.task and trial.task.digest:
+        if trial.task and (digest := trial.task.digest):
             for key in (trial.task.path, trial.task.name):
-                if key:
-                    found[key].add(trial.task.digest)
-    return {key: next(iter(digests)) for key, digests in found.items() if len(digests) == 1}
+                if key and found.setdefault(key, digest) != digest:
+                    shared.add(key)
+    for key in shared:
+        del found[key]
+    return found
 
 
 def _planned(job: Job) -> int | None:

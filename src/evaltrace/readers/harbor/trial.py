@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -100,7 +101,7 @@ class TrialFiles:
         return f"{self.name}-{sha256(key.encode()).hexdigest()[:12]}"
 
 
-def open_trial(path: Path, job: Job | None, label: str) -> TrialFiles:
+def open_trial(path: str | Path, job: Job | None, label: str) -> TrialFiles:
     """Read the small JSON files of a trial directory."""
     source = Source(path, boundary=job.path if job else path, label=label)
     result = source.read_json("result.json", TRIAL_RESULT)
@@ -109,7 +110,7 @@ def open_trial(path: Path, job: Job | None, label: str) -> TrialFiles:
     if result is None or not result.config:
         sparse = source.read_json("config.json", OBJECT)
     config, config_from = configs.full_config(result, lock, sparse)
-    own_name = readable(path.name)
+    own_name = readable(os.fspath(path).rpartition("/")[2])
     recorded = text(dig(config, "job_id"))
     named = (result.trial_name if result else None) or text(dig(config, "trial_name"))
     return TrialFiles(
@@ -158,13 +159,16 @@ def job_facts(job: Job) -> str:
         job.harbor_version,
         job.config,
         job.has_log,
-        sorted(job.digests.items()),
         job.result is None,
         stats is None,
         stats is not None and stats.n_completed_trials is UNSET,
         stats is not None and stats.cost_usd is UNSET,
     )
-    return sha256(repr(told).encode()).hexdigest()
+    facts = sha256(repr(told).encode())
+    # One by one: of a large job, all as one text would be its largest memory.
+    for item in sorted(job.digests.items()):
+        facts.update(repr(item).encode())
+    return facts.hexdigest()
 
 
 def unfinished_facts(job: Job) -> str:
