@@ -34,7 +34,7 @@ check: .venv/installed-dev
 	@$(BIN)/mypy
 
 bench: .venv/installed-dev
-	@status=0; for script in run memory growth comparing; do \
+	@status=0; for script in run memory growth comparing recording; do \
 	  $(BIN)/python benchmarks/$$script.py || status=1; done; exit $$status
 
 coverage: .venv/installed-dev

@@ -21,6 +21,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import store
 from suite import asking, checking, cold, reruns, resources, spreading
 from suite.rows import Row, render_rows, unmeasured
 from suite.setting import Setting, warm_up
@@ -41,6 +42,7 @@ def main() -> int:
         "resources": resources.measure,
         "spreading": spreading.measure,
         "asking": partial(asking.measure, peer=given.peer),
+        "store": store.measure,
     }
     rows: list[Row] = []
     with nullcontext(given.keep) if given.keep else tempfile.TemporaryDirectory() as place:
@@ -70,7 +72,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    groups = ("cold", "checking", "reruns", "resources", "spreading", "asking")
+    groups = ("cold", "checking", "reruns", "resources", "spreading", "asking", "store")
     parser.add_argument("--quick", action="store_true", help="a twentieth of the trials, 3 rounds")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=groups, action="append", help="may be repeated")
