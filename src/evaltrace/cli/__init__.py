@@ -21,6 +21,7 @@ _COMMANDS = {
         "Assemble the trials of job directories into traces.",
     ),
     "show": ("evaltrace.cli.show:show", "Show the traces of a file, or one of them in full."),
+    "search": ("evaltrace.cli.search:search", "Find words in traces, in files or in a store."),
     "query": ("evaltrace.cli.query:query", "Answer a question in SQL about traces."),
     "compare": ("evaltrace.cli.compare:compare", "Compare a baseline with a treatment."),
     "audit": ("evaltrace.cli.audit:audit", "Say in what two arms differ besides the treatment."),
@@ -29,10 +30,26 @@ _COMMANDS = {
         "evaltrace.cli.validate:validate",
         "Check files of traces and comparisons against the schemas.",
     ),
+    "store": ("evaltrace.cli.store:store", "Keep traces in a store, and find them again."),
+    "metrics": ("evaltrace.cli.metrics:metrics", "Serve the totals of a store to Prometheus."),
+    "record": (
+        "evaltrace.cli.record:record",
+        "List live recordings, and finish those whose program is gone.",
+    ),
     "failures": (
         "evaltrace.cli.failures:failures",
         "Print the table that sorts failures into causes.",
     ),
+    "export": ("evaltrace.cli.export:export", "Give traces to other programs: OTLP."),
+    "import": (
+        "evaltrace.cli.imports:imports",
+        "Turn what other programs recorded into traces: OTLP.",
+    ),
+    "redact": (
+        "evaltrace.cli.redact:redact",
+        "Write traces or a job directory again, without their secrets.",
+    ),
+    "scan": ("evaltrace.cli.scan:scan", "Find secrets, and say where they are."),
     "cache": ("evaltrace.cli.cache:cache", "Show or clear what is kept of trials."),
     "schema": ("evaltrace.cli.schema:schema", "Print the schemas of the files that are written."),
 }

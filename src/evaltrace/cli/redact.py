@@ -1,0 +1,224 @@
+"""`evaltrace redact`: traces and job directories without their secrets; the rules."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evaltrace.untrusted import one_line, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from evaltrace.redact import Redactor
+    from evaltrace.trace import Trace
+
+_RULES = "rules"
+
+_OPTIONS = (
+    click.option(
+        "--rule", "rules", metavar="FILE", multiple=True, type=click.Path(path_type=Path),
+        help="More rules, as TOML or JSON. May be repeated.",
+    ),
+    click.option(
+        "--config", "configs", metavar="FILE", multiple=True, type=click.Path(path_type=Path),
+        help="A configuration file whose secrets are looked for everywhere. May be repeated.",
+    ),
+    click.option(
+        "--personal", is_flag=True,
+        help="Also names of users in paths of home folders, and e-mail addresses.",
+    ),
+)  # fmt: skip
+
+
+def redaction_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what is secret."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def make_redactor(rules: tuple[Path, ...], configs: tuple[Path, ...], personal: bool) -> Redactor:
+    """Make the redactor of the options; the user's key is made where there is none."""
+    from evaltrace.errors import UnreadablePath
+    from evaltrace.redact import RULES, Redactor, known_values, read_key, read_rules
+
+    key, problem = read_key()
+    if problem:
+        click.echo(f"{problem.message}. {problem.hint}", err=True)
+    own = [rule for path in rules for rule in read_rules(path)]
+    try:
+        known = known_values((path.name, path.read_bytes()) for path in configs)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UnreadablePath(f"Cannot read ({reason})", where=str(error.filename)) from None
+    return Redactor([*RULES, *own], key=key, known=known, personal=personal)
+
+
+@click.command()
+@click.argument("paths", metavar="rules | FILE... | JOB", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="DEST", help="Where to write: a file, or a folder.")
+@redaction_options
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Of `evaltrace redact rules`.",
+)
+def redact(
+    paths: tuple[str, ...],
+    output: str | None,
+    rules: tuple[Path, ...],
+    configs: tuple[Path, ...],
+    personal: bool,
+    form: str,
+) -> None:
+    """Write traces or a job directory again, without their secrets.
+
+    FILE is a file of traces in any form that evaltrace reads; DEST is JSONL where it ends in
+    .jsonl, else a file of traces. JOB is a job directory or any folder; DEST is its copy, without
+    the secrets that its configuration files hold either. Nothing is changed in place. What was
+    written is looked into again; where a secret is left, nothing is kept and the exit code is 1.
+
+    A secret becomes [redacted:RULE:digest]. The digest is keyed: equal secrets have equal ones,
+    and without the key (EVALTRACE_REDACTION_KEY, else a file of your own) it tells nothing.
+
+    \b
+    Example:
+      evaltrace redact traces.json -o shared.json
+      evaltrace redact jobs/2026-02-03__12-00-00 -o shared-job
+      evaltrace redact rules
+    """
+    if paths == (_RULES,) and output is None:
+        _list_rules(rules, form)
+        return
+    if output is None:
+        raise click.UsageError("Name with -o where to write.")
+    redactor = make_redactor(rules, configs, personal)
+    folders = [path for path in paths if Path(path).is_dir() and not _is_dataset(path)]
+    if folders and len(paths) > 1:
+        raise click.UsageError("Name one folder at a time, or files of traces.")
+    if folders:
+        _copy_folder(Path(paths[0]), Path(output), redactor)
+    else:
+        _rewrite_files([Path(path) for path in paths], Path(output), redactor)
+
+
+def _is_dataset(path: str) -> bool:
+    from evaltrace.files import is_dataset
+
+    return is_dataset(Path(path))
+
+
+def _copy_folder(source: Path, target: Path, redactor: Redactor) -> None:
+    from evaltrace.redact import copy_redacted
+
+    copied = copy_redacted(source, target, redactor)
+    for problem in copied.problems:
+        click.echo(one_line(f"{problem.path}: {problem.message}. {problem.hint}", 300), err=True)
+    _say(copied.counts, f"{copied.files:,} files")
+
+
+def _rewrite_files(paths: list[Path], target: Path, redactor: Redactor) -> None:
+    from evaltrace.files import whole_file
+    from evaltrace.redact import find_in_trace, secrets_left
+
+    _refuse_in_place(paths, target)
+    counts: Counter[str] = Counter()
+    with whole_file(target) as out:
+        number = _write(out, paths, target.suffix == ".jsonl", redactor, counts)
+        out.flush()
+        for trace in _written(Path(out.name)):
+            for finding in find_in_trace(redactor, trace):
+                raise secrets_left(f"{finding.trace_id}: {finding.field}", finding.rule)
+    _say(counts, f"{number:,} traces")
+
+
+def _refuse_in_place(paths: list[Path], target: Path) -> None:
+    for path in paths:
+        if target.exists() and path.exists() and target.samefile(path):
+            raise click.UsageError("Name another file with -o: nothing is changed in place.")
+
+
+def _written(path: Path) -> Iterator[Trace]:
+    from evaltrace.files import read_items
+    from evaltrace.trace import Trace
+
+    if path.is_file() and path.stat().st_size:  # what was written to a pipe is gone
+        yield from (item for item in read_items(path) if isinstance(item, Trace))
+
+
+def _write(
+    out: Any, paths: list[Path], lines: bool, redactor: Redactor, counts: Counter[str]
+) -> int:
+    from evaltrace.files import Frame, write_jsonl, write_traces
+    from evaltrace.trace import Tool
+    from evaltrace.version import __version__
+
+    frame = Frame()
+    if lines:
+        return write_jsonl(out, _redacted(paths, frame, redactor, counts))
+    # The head of the file comes before its traces: the jobs are read first.
+    for _ in _redacted(paths, frame, redactor, Counter(), only_frame=True):
+        pass
+    tool = Tool(name="evaltrace", version=__version__)
+    return write_traces(
+        out,
+        tool=tool,
+        inputs=frame.inputs,
+        traces=_redacted(paths, Frame(), redactor, counts),
+        problems=frame.problems,
+    )
+
+
+def _redacted(
+    paths: list[Path],
+    frame: Any,
+    redactor: Redactor,
+    counts: Counter[str],
+    *,
+    only_frame: bool = False,
+) -> Iterator[bytes]:
+    import msgspec
+
+    from evaltrace.files import read_items
+    from evaltrace.redact import redact_trace
+    from evaltrace.redact.traces import redact_value
+    from evaltrace.trace import Trace
+
+    for path in paths:
+        for item in read_items(path):
+            if not isinstance(item, Trace):
+                frame.inputs += redact_value(redactor, item.inputs, counts)
+                frame.problems += redact_value(redactor, item.problems, counts)
+            elif not only_frame:
+                trace, found = redact_trace(redactor, item)
+                counts.update(found)
+                yield msgspec.json.encode(trace)
+
+
+def _say(counts: Counter[str], what: str) -> None:
+    for rule, number in sorted(counts.items()):
+        click.echo(f"{number:>7}  {rule}")
+    click.echo(f"{sum(counts.values()):,} secrets replaced in {what}", err=True)
+
+
+def _list_rules(paths: tuple[Path, ...], form: str) -> None:
+    import msgspec
+
+    from evaltrace.redact import RULES, read_rules
+    from evaltrace.redact.contexts import PERSONAL
+
+    rows = [*RULES, *PERSONAL, *(rule for path in paths for rule in read_rules(path))]
+    if form == "json":
+        encoded = msgspec.json.format(msgspec.json.encode(rows), indent=2)
+        click.echo(encoded.decode())
+        return
+    for rule in rows:
+        kind = "option" if rule.kind == "personal" else rule.kind
+        click.echo(printable(f"{rule.name:<22} {kind:<8} {rule.title}").rstrip())

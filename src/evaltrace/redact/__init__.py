@@ -1,0 +1,40 @@
+"""Secrets in traces and files: found by rules, replaced by markers, counted.
+
+Rules are data (`RULES`, and `read_rules` for one's own). A `Redactor` applies them to texts,
+`redact_trace` to traces, `copy_redacted` to folders; `scan` only says where secrets are.
+"""
+
+from evaltrace.redact.copies import Copied, SecretsLeft, copy_redacted, secrets_left
+from evaltrace.redact.custom import RuleRefused, read_rules
+from evaltrace.redact.keys import read_key
+from evaltrace.redact.known import is_configuration, known_values
+from evaltrace.redact.markers import MARKER
+from evaltrace.redact.redactor import RULES, Place, Redactor
+from evaltrace.redact.rules import Rule
+from evaltrace.redact.scanning import Finding, files_below, scan, scan_file
+from evaltrace.redact.traces import TraceFinding, find_in_trace, is_clean, redact_trace
+
+__all__ = [
+    "MARKER",
+    "RULES",
+    "Copied",
+    "Finding",
+    "Place",
+    "Redactor",
+    "Rule",
+    "RuleRefused",
+    "SecretsLeft",
+    "TraceFinding",
+    "copy_redacted",
+    "files_below",
+    "find_in_trace",
+    "is_clean",
+    "is_configuration",
+    "known_values",
+    "read_key",
+    "read_rules",
+    "redact_trace",
+    "scan",
+    "scan_file",
+    "secrets_left",
+]

@@ -1,0 +1,163 @@
+"""A folder copied without its secrets: whole or not at all, and looked into again at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from evaltrace.errors import EvaltraceError, OutputFailure, Problem
+from evaltrace.redact.known import is_configuration, known_values
+from evaltrace.redact.redactor import Redactor
+from evaltrace.redact.scanning import (
+    Finding,
+    files_below,
+    is_binary,
+    open_regular,
+    pieces_of,
+    scan_file,
+    unreadable,
+)
+
+_SETTINGS = 1 << 22
+
+
+class SecretsLeft(EvaltraceError):
+    """Secrets were found in what had been redacted; nothing was left behind."""
+
+
+@dataclass
+class Copied:
+    """What became of a folder: files copied, secrets replaced by rule, and what was left out."""
+
+    files: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def copy_redacted(source: Path, target: Path, redactor: Redactor) -> Copied:
+    """Copy a folder without its secrets, those included that its configuration files hold.
+
+    Links and what is no regular file are left out, with a problem; so are binary files with a
+    secret in them. The copy is read again: raises SecretsLeft where a secret is found in it, and
+    OutputFailure where it cannot be written. Either leaves nothing behind.
+    """
+    place, origin = Path(os.path.realpath(target)), Path(os.path.realpath(source))
+    if place == origin or origin in place.parents or place in origin.parents:
+        hint = "Name a folder apart from it: what is redacted is never changed itself."
+        raise OutputFailure("the copy would lie in what is copied", where=str(target), hint=hint)
+    if os.path.lexists(target):
+        hint = "Name another folder, or remove it."
+        raise OutputFailure("there is something already", where=str(target), hint=hint)
+    copied = Copied()
+    knowing = redactor.knowing(_known_in(origin))
+    try:
+        with _made_whole(place) as folder:
+            _copy(origin, folder, knowing, copied)
+            check_clean(folder, knowing)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputFailure(f"cannot write the copy ({reason})", where=str(target)) from error
+    return copied
+
+
+def _known_in(folder: Path) -> tuple[str, ...]:
+    return known_values(_settings_in(folder))
+
+
+def _settings_in(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for item in files_below(folder):
+        if isinstance(item, tuple) and is_configuration(item[1]):
+            with suppress(OSError), open_regular(item[0]) as file:
+                yield item[1], file.read(_SETTINGS)
+
+
+@contextmanager
+def _made_whole(target: Path) -> Iterator[Path]:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = target.with_name(f".evaltrace-{os.getpid()}-{target.name}.tmp")
+    folder.mkdir()
+    try:
+        yield folder
+        folder.rename(target)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _copy(source: Path, folder: Path, redactor: Redactor, copied: Copied) -> None:
+    for item in files_below(source):
+        if isinstance(item, Problem):
+            copied.problems.append(item)
+            continue
+        path, name = item
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            kept = _copy_file(path, target, name, redactor, copied)
+        except _Unreadable as fault:
+            copied.problems.append(unreadable(name, fault.error))
+            kept = False
+        if kept:
+            shutil.copystat(path, target)
+            copied.files += 1
+        else:
+            target.unlink(missing_ok=True)
+
+
+class _Unreadable(Exception):
+    """A file of the source cannot be read, which is not a failure of the copy."""
+
+    def __init__(self, error: OSError) -> None:
+        self.error = error
+
+
+def _copy_file(path: Path, target: Path, name: str, redactor: Redactor, copied: Copied) -> bool:
+    try:
+        file = open_regular(path)
+    except OSError as error:
+        raise _Unreadable(error) from None
+    with file, target.open("xb") as out:
+        for piece in pieces_of(file):
+            if is_binary(piece):
+                break
+            text, counts = redactor.text(piece.decode("utf-8", "surrogateescape"))
+            copied.counts += counts
+            out.write(text.encode("utf-8", "surrogateescape"))
+        else:
+            return True
+        file.seek(0)
+        out.seek(0)
+        shutil.copyfileobj(file, out)
+    hits = [hit for hit in scan_file(path, name, redactor) if isinstance(hit, Finding)]
+    if hits:
+        rules = ", ".join(sorted({hit.rule for hit in hits}))
+        copied.problems.append(
+            Problem(
+                code="secret_in_binary",
+                path=name,
+                message=f"left out: it is no text and has what looks like a secret ({rules})",
+                hint="Look into it; copy it yourself where nothing in it is secret.",
+            )
+        )
+    return not hits
+
+
+def check_clean(folder: Path, redactor: Redactor) -> None:
+    """Look into each file of a folder. Raises SecretsLeft where a secret is left."""
+    for item in files_below(folder):
+        if isinstance(item, Problem):
+            continue
+        for hit in scan_file(*item, redactor):
+            if isinstance(hit, Finding):
+                raise secrets_left(f"{hit.file}:{hit.line}", hit.rule)
+
+
+def secrets_left(where: str, rule: str) -> SecretsLeft:
+    """Make the error for a secret that outlived its redaction."""
+    hint = "This is a mistake in a rule, your own or ours; nothing was written."
+    return SecretsLeft(f"a secret is left ({rule})", where=where, hint=hint)

@@ -1,0 +1,177 @@
+"""Values that stand behind a name: in code, JSON, YAML, environment files and command lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+from evaltrace.redact.contexts import NEEDLES, SUFFIX, WEAK_NEEDLES, WEAK_WORDS, WORDS
+from evaltrace.redact.markers import MARKER
+from evaltrace.redact.values import (
+    entropy,
+    is_random,
+    is_reference,
+    is_stand_in,
+    is_words,
+)
+
+_LONGEST = 4000
+_BEFORE, _SUFFIX = 16, 24
+"""Characters of a name before and behind the part of it that is looked for."""
+_NAME_BEFORE = re.compile(r"[\w.-]{0,60}\Z")
+_AFTER = re.compile(
+    r"(?P<close>\\*[\"'`])?\]?(?P<gap>[ \t]{0,8})"
+    r"(?:(?P<typed>:[ \t]?[A-Za-z_][\w.\[\]| ]{0,30}?[ \t]?=)|(?P<sign>=>|:=|={1,3}|:|,)|(?=[ \t]))"
+    r"(?P<space>[ \t]{0,8})(?:\b[bfru]{1,2}(?=[\"']))?(?P<open>\\*[\"'`])?"
+)
+_BARE = re.compile(r"[^\s\"'`\\,;&|<>(){}\[\]]{4,500}")
+_CODE_FOLLOWS = re.compile(r"[(\[{)]|\s*(?:[+*/]|if\b|or\b|and\b|for\b)|\\?[\"'`]")
+_SCHEME = re.compile(r"(?:bearer|basic|token|key)\s{1,4}", re.I)
+_NOT_SECRET = re.compile(
+    r"(?:next|page|continuation|pad|eos|bos|unk|mask|cls|sep|special|stop|end|start|first|last|prev"
+    r"|public|cache|primary|foreign|partition|sort|object|row|idempotency|dedup\w*|sync|change|resume"
+    r"|max|min|num|per|s3|storage[_-]?object|known|host|ssh[_-]?host|group|index|lookup|dict|map"
+    r"|translation|i18n|label|hash|etag|is|has|no|tool|use|message|event|request|trace|span|cursor)"
+    r"[_.-]?\Z",
+    re.I,
+)
+_DIGEST = re.compile(
+    r"(?<![A-Za-z0-9])(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0-9a-f]{128}"
+    r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![A-Za-z0-9])",
+    re.I,
+)
+_PARTS = re.compile(r"[-_.:/]")
+_LOGIN = re.compile(r"pass|pwd", re.I)
+_IDENTIFIER = re.compile(r"[a-z]+(?:_[a-z0-9]+)+|[a-z]{1,5}\d?|[a-z]+(?:[A-Z][a-z]+)+\d?")
+
+
+class Named(NamedTuple):
+    """Where a value stands in a text."""
+
+    start: int
+    end: int
+
+
+@cache
+def _names(weak: bool) -> re.Pattern[str]:
+    words = WEAK_WORDS if weak else f"{WORDS}|(?<![A-Za-z])pass"
+    return re.compile(rf"(?:{words}){SUFFIX}(?![A-Za-z0-9_])", re.I)
+
+
+def _name_ends(text: str, weak: bool) -> Iterator[tuple[int, int]]:
+    """Find the words that say secret; looking for a part of each is quicker than for all."""
+    small = text.lower()
+    if len(small) != len(text):  # a letter has become two
+        small = text
+    for needle in WEAK_NEEDLES if weak else NEEDLES:
+        place = small.find(needle)
+        while place != -1:
+            start, end = max(0, place - _BEFORE), place + len(needle) + _SUFFIX
+            for match in _names(weak).finditer(text, start, end):
+                if match.start() <= place < match.end():
+                    yield match.span()
+            place = small.find(needle, place + len(needle))
+
+
+def find_named(text: str, weak: bool) -> Iterator[Named]:
+    """Find the secret values behind names; `weak` ones are those of WEAK_WORDS."""
+    for first, last in _name_ends(text, weak):
+        after = _AFTER.match(text, last)
+        if after is None:
+            continue
+        before = _NAME_BEFORE.search(text, max(0, first - 60), first)
+        prefix = before[0] if before else ""
+        name = text[first:last]
+        if _NOT_SECRET.search(prefix) or not _joined(after, (prefix + name).startswith("-")):
+            continue
+        value = _quoted(text, after) if after["open"] else _bare(text, after, prefix + name)
+        if value is not None and is_secret(text[value.start : value.end], name, weak=weak):
+            yield value
+
+
+def _joined(after: re.Match[str], flag: bool) -> bool:
+    """Tell whether what stands between name and value makes it the value."""
+    if after["sign"] == ",":  # arguments of a call or a list: both are in quotes
+        return bool(after["close"] and after["open"] and (flag or len(after["gap"]) == 0))
+    if after["sign"] or after["typed"]:
+        return True
+    return flag and bool(after["gap"] or after["space"])
+
+
+def _quoted(text: str, after: re.Match[str]) -> Named | None:
+    """Find the end of a value in quotes, however often its quotes are escaped."""
+    mark = after["open"]
+    start, depth, quote = after.end(), len(mark) - 1, mark[-1]
+    period = 2 * (depth + 1)
+    end = text.find(quote, start, start + _LONGEST)
+    while end != -1:
+        slashes = end - len(text[start:end].rstrip("\\")) - start
+        if slashes % period == depth % period:
+            break
+        end = text.find(quote, end + 1, start + _LONGEST)
+    if end == -1:
+        return None
+    value = text[start : end - depth]
+    if "\n" in value:
+        return None
+    scheme = _SCHEME.match(value)
+    return Named(start + (scheme.end() if scheme else 0), end - depth)
+
+
+def _bare(text: str, after: re.Match[str], name: str) -> Named | None:
+    """Find a value without quotes: of a shell variable, YAML, a parameter or a flag."""
+    if after["close"] and after["sign"] != ":":
+        return None
+    match = _BARE.match(text, after.end())
+    if match is None:
+        return None
+    if "..." in match[0]:
+        return None
+    value = match[0].rstrip(".:")
+    loud = name.upper() == name
+    code = _CODE_FOLLOWS.match(text, match.end()) is not None
+    named = _IDENTIFIER.fullmatch(value) is not None
+    if not loud and (code or after["typed"] or (named and after["gap"])):
+        return None
+    if named and not (loud and any(c.isdigit() for c in value)):
+        return None if not _LOGIN.search(name) or "_" in value else Named(*match.span())
+    return Named(match.start(), match.start() + len(value))
+
+
+def is_secret(value: str, name: str, *, weak: bool = False) -> bool:
+    """Tell whether a value is secret, given the end of the name that it stands behind."""
+    value = MARKER.sub("", value)
+    if not 4 <= len(value) <= _LONGEST or any(mark.isspace() for mark in value):
+        return False
+    if is_stand_in(value) or is_reference(value):
+        return False
+    if weak:
+        rest = _DIGEST.sub("", value).strip("-_.:")
+        return any(len(part) >= 16 and is_random(part, 3.3) for part in _PARTS.split(rest))
+    if _LOGIN.search(name):
+        return len(value) >= 6 and not is_words(value) and not value.isdigit()
+    return len(value) >= 8 and entropy(value) >= 2.5 and is_random(value, 2.5)
+
+
+def names_secret(name: str) -> bool | None:
+    """Tell whether a field's name says secret: True surely, None perhaps, False no."""
+    end = name[-100:]
+    for weak in (False, True):
+        for match in _names(weak).finditer(end):
+            if match.end() == len(end) and not _NOT_SECRET.search(end[: match.start()]):
+                return None if weak else True
+    return False
+
+
+def field_value(name: str, value: str) -> Named | None:
+    """Find the secret in the value of a field, None where it has none."""
+    sure = names_secret(name)
+    if sure is False:
+        return None
+    scheme = _SCHEME.match(value)
+    start = scheme.end() if scheme else 0
+    if is_secret(value[start:], name, weak=sure is None):
+        return Named(start, len(value))
+    return None

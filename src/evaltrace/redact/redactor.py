@@ -1,0 +1,260 @@
+"""The redactor: takes the secrets out of texts, and says how many of each kind there were."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+
+from evaltrace.redact.contexts import CONTEXTS, PERSONAL, WEAK_WORDS, WORDS
+from evaltrace.redact.documents import rewrite_document, segments
+from evaltrace.redact.encoded import (
+    base64_needles,
+    find_across,
+    find_in_base64,
+    find_known,
+    find_wrapped,
+    known_sieve,
+)
+from evaltrace.redact.formats import FORMATS
+from evaltrace.redact.markers import SHORT, is_replaced, marked_spans, new_markers, to_marker
+from evaltrace.redact.named import field_value, names_secret
+from evaltrace.redact.rules import RANKS, Rule
+from evaltrace.redact.sieve import sieve_for, windows
+from evaltrace.redact.spans import Span, find_spans, merged
+
+RULES: tuple[Rule, ...] = (*FORMATS, *CONTEXTS)
+"""The rules that are on by default."""
+
+KNOWN = "known-value"
+_PASSES = 8
+_DEEPEST = 4
+_NAME, _VALUE = 80, 5000
+_NAMING = re.compile(f"{WORDS}|{WEAK_WORDS}|pass|authorization|cookie", re.I)
+
+
+class Place(NamedTuple):
+    """Where a secret stands in a text, by which rule, and its keyed digest."""
+
+    start: int
+    end: int
+    rule: str
+    marker: str
+    first: bool = True
+
+    @property
+    def digest(self) -> str:
+        """The keyed digest of the secret."""
+        return self.marker[-1 - SHORT : -1]
+
+
+class Redactor:
+    """Replaces secrets by `[redacted:RULE:xxxxxxxx]`. It can be pickled; what it compiles cannot.
+
+    `known` are values to be removed wherever they occur. `personal` adds the names of users in
+    paths of home folders, and e-mail addresses. Redacting twice is redacting once.
+    """
+
+    def __init__(
+        self,
+        rules: Sequence[Rule] = RULES,
+        *,
+        key: bytes,
+        known: Iterable[str] = (),
+        personal: bool = False,
+    ) -> None:
+        self.rules = tuple(sorted({*rules, *(PERSONAL if personal else ())}, key=lambda r: r.name))
+        self.key = key
+        self.known = tuple(sorted(set(known)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restored, (self.rules, self.key, self.known)
+
+    def knowing(self, values: Iterable[str]) -> Redactor:
+        """Give a redactor that removes these values too."""
+        more = {*self.known, *values}
+        return self if more == set(self.known) else _restored(self.rules, self.key, tuple(more))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Name the rules and the key, not the known values: what kept traces depend on."""
+        told = msgspec.json.encode([self.rules, [sha256(b"key" + self.key).hexdigest()]])
+        return sha256(told).hexdigest()
+
+    def is_clean(self, text: bytes | str) -> bool:
+        """Tell whether a text, as JSON or not, surely has nothing to replace; False is doubt."""
+        given = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+        return not self._may_match(given)
+
+    def text(self, text: str, field: str = "") -> tuple[str, Counter[str]]:
+        """Redact a text that stands behind a name; count what was replaced, by rule.
+
+        Texts that are JSON, or have lines that are, stay valid JSON.
+        """
+        counts: Counter[str] = Counter()
+        return self.redacted(text, field, counts), counts
+
+    def redacted(self, text: str, field: str, counts: Counter[str], depth: int = 0) -> str:
+        """Redact a text and add to the counts."""
+        if field and _NAMING.search(field):
+            text = self._field(text, field, counts)
+        if not self._may_match(text):
+            return text
+        if depth == _DEEPEST:
+            return self._plain(text, counts)
+
+        def rewrite(part: str, name: str, _offset: int) -> str:
+            return self.redacted(part, name, counts, depth + 1)
+
+        return "".join(
+            rewrite_document(part, rewrite) if is_json else self._plain(part, counts)
+            for part, is_json in segments(text)
+        )
+
+    def changes(self, text: str) -> list[tuple[int, str, list[tuple[str, str]]]]:
+        """List strings of a JSON document with secrets: offset, name, (rule, digest) of each."""
+        changes: list[tuple[int, str, list[tuple[str, str]]]] = []
+
+        def rewrite(part: str, name: str, offset: int) -> str:
+            counts: Counter[str] = Counter()
+            after = self.redacted(part, name, counts, 1)
+            if after != part:
+                changes.append((offset, name, new_markers(part, after, counts)))
+            return after
+
+        rewrite_document(text, rewrite)
+        return changes
+
+    def places(self, text: str) -> list[Place]:
+        """List what would be replaced in a plain text, in order; JSON is read as it stands."""
+        spans = self._over(text, self._spans)
+        return [Place(s.start, s.end, s.rule, self._marker(s), s.first) for s in spans]
+
+    def pieces(self, pieces: Sequence[str]) -> list[tuple[str, Counter[str]]]:
+        """Redact the secrets that lie in more than one of the texts that follow each other."""
+        parts = find_across(pieces, lambda text: self._over(text, self._strong))
+        after: list[tuple[str, Counter[str]]] = []
+        for piece, found in zip(pieces, parts, strict=True):
+            counts: Counter[str] = Counter()
+            left = [span for span in found if not _is_marked(piece, span)]
+            after.append((self._replaced(piece, left, counts), counts))
+        return after
+
+    @cached_property
+    def _may_match(self) -> Callable[[str], bool]:
+        rules = sieve_for((*(rule.sieve for rule in self.rules), _coded(self.rules)))
+        known = self._may_be_known
+        return (lambda text: rules(text) or known(text)) if self.known else rules
+
+    @cached_property
+    def _may_be_known(self) -> Callable[[str], bool]:
+        return sieve_for(tuple(known_sieve(value) for value in self.known))
+
+    @cached_property
+    def _may_be_format(self) -> Callable[[str], bool]:
+        return sieve_for(tuple(rule.sieve for rule in self.rules if rule.kind == "format"))
+
+    @cached_property
+    def _may_be_coded(self) -> Callable[[str], bool]:
+        return sieve_for((_coded(self.rules),))
+
+    @cached_property
+    def _others(self) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self.rules if rule.kind != "format")
+
+    @cached_property
+    def _formats(self) -> tuple[Rule, ...]:
+        return tuple(r for r in self.rules if r.kind == "format" and r.finder is None)
+
+    def _plain(self, text: str, counts: Counter[str]) -> str:
+        for _ in range(_PASSES):
+            found = self.places(text)
+            if not found:
+                break
+            parts, place = [], 0
+            for span in found:
+                parts += [text[place : span.start], span.marker]
+                place = span.end
+                counts[span.rule] += span.first
+            text = "".join([*parts, text[place:]])
+        return text
+
+    def _field(self, text: str, field: str, counts: Counter[str]) -> str:
+        """Redact a value for the sake of the name that it stands behind."""
+        for _ in range(_PASSES):
+            found = [s for s in self._behind(field, text) if not _is_marked(text, s)]
+            if not found:
+                break
+            text = self._replaced(text, found, counts)
+        return text
+
+    def _behind(self, field: str, text: str) -> list[Span]:
+        before = f'{field[-_NAME:]}: "'
+        found = [
+            span._replace(start=span.start - len(before), end=span.end - len(before))
+            for span in self._spans(f'{before}{text[:_VALUE]}"')
+            if len(before) <= span.start and span.end <= len(before) + len(text)
+        ]
+        value = field_value(field, text)
+        if value is not None:
+            rule = "secret-value" if names_secret(field) else "uncertain-value"
+            secret = text[value.start : value.end]
+            found.append(Span(*value, rule, RANKS["context"], secret))
+        return found
+
+    def _spans(self, text: str) -> list[Span]:
+        strong = self._may_be_format(text) or self._may_be_coded(text) or self._may_be_known(text)
+        found = find_spans(text, self.rules if strong else self._others)
+        if strong:
+            found += self._coded_or_known(text)
+            found += find_wrapped(text, found, self._strong)
+        markers = marked_spans(text)
+        return [s for s in found if not is_replaced(text, s.start, s.end, markers)]
+
+    def _coded_or_known(self, text: str) -> list[Span]:
+        coded = find_in_base64(text, self._formats) if self._may_be_coded(text) else ()
+        return [*coded, *find_known(text, self.known)]
+
+    def _over(self, text: str, find: Callable[[str], list[Span]]) -> list[Span]:
+        """Find spans in the parts of a text that have to be looked at."""
+        return merged(
+            span._replace(start=span.start + first, end=span.end + first)
+            for first, last in windows(text, self._may_match)
+            for span in find(text[first:last])
+        )
+
+    def _strong(self, text: str) -> list[Span]:
+        """Find what needs no name before it."""
+        return merged([*find_spans(text, self._formats), *self._coded_or_known(text)])
+
+    def _replaced(self, text: str, spans: Iterable[Span], counts: Counter[str]) -> str:
+        parts, place = [], 0
+        for span in merged(spans):
+            parts += [text[place : span.start], self._marker(span)]
+            place = span.end
+            counts[span.rule] += span.first
+        return "".join([*parts, text[place:]])
+
+    def _marker(self, span: Span) -> str:
+        return to_marker(span.rule, span.secret, self.key)
+
+
+def _is_marked(text: str, span: Span) -> bool:
+    return is_replaced(text, span.start, span.end, marked_spans(text))
+
+
+def _restored(rules: tuple[Rule, ...], key: bytes, known: tuple[str, ...]) -> Redactor:
+    return Redactor(rules, key=key, known=known)
+
+
+def _coded(rules: Sequence[Rule]) -> str:
+    """Give the pattern of what the beginnings of tokens are in base64."""
+    coded = {needle for r in rules for prefix in r.prefixes for needle in base64_needles(prefix)}
+    return (
+        f"(?:{'|'.join(sorted(coded))})[A-Za-z0-9+/_-]{{12}}" if coded else "[^\\x00-\\x{10ffff}]"
+    )
