@@ -124,6 +124,61 @@ def test_problems_are_told_and_kept(tmp_path: Path) -> None:
     run("import", "otlp", spans, "-o", back, "--strict", code=1)
 
 
+def test_of_many_problems_a_few_are_told(tmp_path: Path) -> None:
+    spans = tmp_path / "spans.json"
+    spans.write_bytes(msgspec.json.encode(request(span(1), *([{"name": "x"}] * 7))))
+    result = run("import", "otlp", spans, "-o", tmp_path / "back.json")
+    assert result.output.count("malformed_span") == 5
+    assert "and 2 more problems" in result.output
+    assert "1 trace in" in result.output
+
+
+def test_problems_name_the_file_that_they_are_in(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_bytes(msgspec.json.encode(request(span(1))))
+    bad.write_bytes(msgspec.json.encode(request({"name": "x"})))
+    result = run("import", "otlp", good, bad, "-o", "-")
+    assert "malformed_span: bad.json" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "usd"), [((), 2.5), (("--prices", "none"), None), (("--prices", "PRICES"), 50.0)]
+)
+def test_calls_without_a_cost_are_priced(
+    options: tuple[str, ...], usd: float | None, tmp_path: Path
+) -> None:
+    if not options:
+        pytest.importorskip("genai_prices")
+    spans, prices = tmp_path / "spans.json", tmp_path / "prices.json"
+    prices.write_text('{"models": {"gpt-4o": {"input": 50, "output": 1}}}')
+    call = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.usage.input_tokens": 1_000_000,
+        "gen_ai.usage.output_tokens": 0,
+        "gen_ai.usage.cache_read.input_tokens": 0,
+    }
+    spans.write_bytes(msgspec.json.encode(request(span(1), span(2, 1, attributes=call))))
+    given = [str(prices) if option == "PRICES" else option for option in options]
+    [line] = run("import", "otlp", spans, "-o", "-", *given).stdout.splitlines()
+    assert json.loads(line)["metrics"]["cost"].get("usd") == usd
+
+
+def test_prices_that_are_not_there_are_an_error(traces: Path, tmp_path: Path) -> None:
+    spans = tmp_path / "spans.json"
+    run("export", "otlp", traces, "-o", spans)
+    run("import", "otlp", spans, "-o", "-", "--prices", tmp_path / "none.json", code=1)
+
+
+def test_a_header_of_the_environment_is_checked_and_not_shown(
+    traces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-a=very-secret%0Ax")
+    result = run("export", "otlp", traces, "--endpoint", "http://localhost", code=1)
+    assert "x-a" in result.output
+    assert "very-secret" not in result.output
+
+
 def test_a_file_without_spans_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "spans.json").write_text("{}")
     result = run("import", "otlp", tmp_path / "spans.json", "-o", "-", code=1)

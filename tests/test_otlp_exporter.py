@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -158,6 +160,146 @@ def test_a_store_that_cannot_be_opened_never_reaches_the_program(
     assert exporter.failures == 3
     assert sum("not recorded" in record.message for record in caplog.records) == 1
     assert place.read_text() == "this is no store at all, and stays as it is"
+
+
+def spans_of(trace: Any) -> dict[str, str | None]:
+    """The spans of a trace, each with the name of the one above it."""
+    names = {event.id: event.name for event in trace.events}
+    return {event.name: names.get(event.parent_id) for event in trace.events}
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_two_programs_of_one_trace_lose_nothing(is_late: bool, tmp_path: Path) -> None:
+    here, there = (
+        provider_of(StoreSpanExporter(tmp_path / "store.db")).get_tracer("tests") for _ in range(2)
+    )
+    tokens = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 4}
+
+    def serve(context: Any) -> None:
+        with (
+            there.start_as_current_span("server", context=context),
+            there.start_as_current_span("within", attributes=tokens),
+        ):
+            pass
+
+    with here.start_as_current_span("root") as root:
+        found = root.get_span_context()
+        far = api.SpanContext(found.trace_id, found.span_id, True, api.TraceFlags(1))
+        context = api.set_span_in_context(api.NonRecordingSpan(far))
+        if not is_late:
+            serve(context)
+    if is_late:
+        serve(context)
+    with Store(tmp_path / "store.db") as store:
+        trace = store.read(f"{found.trace_id:032x}")
+    assert trace is not None
+    assert spans_of(trace) == {"root": None, "server": "root", "within": "server"}
+    assert (trace.status, trace.task.name, trace.metrics.tokens.input) == ("pass", "root", 4)
+
+
+def test_a_trace_that_was_let_go_of_keeps_its_spans(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaltrace.otlp.exporter._MOST_SPANS", 4)
+    tracer = provider_of(StoreSpanExporter(store)).get_tracer("tests")
+    roots = [tracer.start_span(f"root {number}") for number in range(3)]
+    for root in roots:
+        for _ in range(3):
+            tracer.start_span("within", context=api.set_span_in_context(root)).end()
+    for root in roots:
+        root.end()
+    sessions = store.get_sessions()
+    assert [(session.status, session.total_events) for session in sessions] == [("pass", 4)] * 3
+
+
+def test_many_spans_that_come_late_are_all_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaltrace.otlp.exporter._MANY_SPANS", 5)
+    provider = provider_of(StoreSpanExporter(store))
+    tracer = provider.get_tracer("tests")
+    tokens = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 1}
+    with tracer.start_as_current_span("root") as root:
+        context = api.set_span_in_context(root)
+    for _ in range(31):
+        tracer.start_span("late", context=context, attributes=tokens).end()
+    provider.shutdown()
+    trace = store.read(f"{root.get_span_context().trace_id:032x}")
+    assert trace is not None
+    assert len({event.id for event in trace.events or []}) == len(trace.events or []) == 32
+    assert trace.metrics.tokens.input == 31
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_does_not_wait_for_a_thread_of_its_parent(tmp_path: Path) -> None:
+    exporter = StoreSpanExporter(tmp_path / "store.db")
+    tracer = provider_of(exporter).get_tracer("tests")
+    is_held, may_end = Event(), Event()
+
+    def hold() -> None:
+        with exporter._lock:
+            is_held.set()
+            may_end.wait()
+
+    thread = Thread(target=hold)
+    thread.start()
+    is_held.wait()
+    child = os.fork()
+    if child == 0:
+        with tracer.start_as_current_span("child"):
+            pass
+        os._exit(0)
+    os.waitpid(child, 0)
+    may_end.set()
+    thread.join()
+    with tracer.start_as_current_span("parent"):
+        pass
+    with Store(tmp_path / "store.db") as store:
+        assert {session.task for session in store.get_sessions()} == {"child", "parent"}
+
+
+def test_what_could_not_be_written_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaltrace.store.connection._PATIENCE_S", 0.01)
+    monkeypatch.setattr("evaltrace.otlp.exporter._PAUSE", 0)
+    exporter = StoreSpanExporter(tmp_path / "store.db")
+    provider = provider_of(exporter)
+    run(provider.get_tracer("tests"))
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    kept = [run(provider.get_tracer("tests")) for _ in range(2)]
+    assert not exporter.force_flush()
+    other.execute("ROLLBACK")
+    other.close()
+    provider.shutdown()
+    assert exporter.failures == 6
+    with Store(tmp_path / "store.db") as store:
+        found = [store.read(trace_id) for trace_id in kept]
+    assert [trace and (trace.status, len(trace.events or [])) for trace in found] == [
+        ("pass", 3)
+    ] * 2
+
+
+def test_a_store_that_makes_it_wait_is_left_alone_for_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("evaltrace.store.connection._PATIENCE_S", 0.05)
+    monkeypatch.setattr("evaltrace.otlp.exporter._PAUSE", 10_000)
+    exporter = StoreSpanExporter(tmp_path / "store.db")
+    provider = provider_of(exporter)
+    first = run(provider.get_tracer("tests"))
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    run(provider.get_tracer("tests"))
+    other.execute("ROLLBACK")
+    other.close()
+    run(provider.get_tracer("tests"))
+    provider.shutdown()
+    assert "spans of 2 traces" in caplog.text
+    with Store(tmp_path / "store.db") as store:
+        assert [session.id for session in store.get_sessions()] == [first]
+    assert exporter.failures == 6
 
 
 def test_after_its_end_it_takes_nothing(tmp_path: Path) -> None:

@@ -409,3 +409,81 @@ def test_no_value_of_an_attribute_breaks_the_reading(odd: dict[str, Any]) -> Non
     [trace] = from_otlp(request(span(1), span(2, 1, attributes=odd)))
     assert isinstance(trace, tr.Trace)
     assert violations(msgspec.to_builtins(trace)) == []
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+OWN = {"evaltrace.event.type": "x"}
+HUGE = {"intValue": "9" * 60}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"resourceSpans": [7]},
+        {"resourceSpans": [{"scopeSpans": 7}]},
+        {"resourceSpans": [{"scopeSpans": ["x"]}]},
+        {"resourceSpans": [{"scopeSpans": [{"spans": 7}]}]},
+        {"resourceSpans": [{"scopeSpans": [{"spans": {"a": 1}}]}]},
+    ],
+)
+def test_what_is_no_group_of_spans_is_a_problem(document: dict[str, Any]) -> None:
+    [problem] = from_otlp(document)
+    assert isinstance(problem, Problem)
+    assert problem.code == "malformed_span"
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        OWN | {"evaltrace.event.data": DEEP},
+        OWN | {"evaltrace.event.input": DEEP},
+        OWN | {"evaltrace.truncated": DEEP},
+        OWN | {"gen_ai.output.messages": '[{"parts": 5}]'},
+        OWN | {"gen_ai.usage.input_tokens": -5, "evaltrace.event.cost_usd": -1.5},
+        OWN | {"evaltrace.event.duration_ms": True, "gen_ai.usage.output_tokens": True},
+        {"gen_ai.tool.name": "t", "gen_ai.tool.call.arguments": DEEP},
+        {f"gen_ai.prompt.{'9' * 5000}.role": "user", "gen_ai.prompt.\u00b2": "x"},
+        {"operation.cost": -5.0},
+        {"operation.cost": True},
+        {"gen_ai.usage.input_tokens": 1 << 63, "operation.cost": 1.7e308},
+    ],
+)
+def test_odd_attributes_make_a_valid_trace(attributes: dict[str, Any]) -> None:
+    trace = only(request(span(1), span(2, 1, attributes=attributes), span(3, 1, **attributes)))
+    assert msgspec.json.decode(msgspec.json.encode(trace), type=tr.Trace) == trace
+
+
+def test_numbers_beyond_64_bits_are_unknown() -> None:
+    many = {"key": "gen_ai.usage.input_tokens", "value": HUGE}
+    trace = only(request({**span(1), "attributes": [many], "startTimeUnixNano": 10**99}))
+    assert trace.metrics.tokens.input is None
+    assert trace.origin.started_at is None
+
+
+def test_names_are_bounded_and_their_cuts_are_told() -> None:
+    attributes = {"gen_ai.request.model": "m" * 5000, "gen_ai.operation.name": "Z" * 5000}
+    trace = only(request(span(1, name="n" * 5000, attributes=attributes)))
+    [event] = trace.events or []
+    assert max(len(text or "") for text in (event.name, event.model, event.type)) <= 1000
+    assert {cut.field.rpartition(".")[2] for cut in trace.truncated} == {"name", "model"}
+
+
+def test_facts_of_ours_that_cannot_be_are_left_out_and_told() -> None:
+    facts = {
+        "evaltrace.trace_id": "t-1",
+        "evaltrace.task.name": "fix",
+        "evaltrace.metrics.tokens.input": "many",
+        "evaltrace.rewards.reward": "high",
+        "evaltrace.attempt": -1,
+        "evaltrace.status": "odd",
+    }
+    trace = only(request(span(1, attributes=facts)))
+    assert (trace.trace_id, trace.task.name, trace.status) == ("t-1", "fix", "running")
+    assert trace.rewards is None
+    told = " ".join(problem.message for problem in trace.problems)
+    assert all(name in told for name in ("metrics", "rewards", "status"))
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 5000, 7])
+def test_an_identifier_that_cannot_be_one_is_not_taken_over(name: Any) -> None:
+    assert only(request(span(1, attributes={"evaltrace.trace_id": name}))).trace_id == TRACE

@@ -111,14 +111,66 @@ def test_a_broken_line_is_a_problem_and_the_others_are_read(tmp_path: Path) -> N
     assert (problem.code, problem.path) == ("malformed_request", "spans.jsonl:2")
 
 
-@pytest.mark.parametrize(
-    ("content", "told"), [(b"\x28\xb5\x2f\xfdrest", "zstd"), (gzip.compress(b"{}")[:-9], "ends")]
-)
-def test_what_cannot_be_unpacked_is_an_error(content: bytes, told: str, tmp_path: Path) -> None:
+def test_what_cannot_be_unpacked_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "spans"
-    path.write_bytes(content)
-    with pytest.raises(UnreadablePath, match=told):
+    path.write_bytes(b"\x28\xb5\x2f\xfdrest")
+    with pytest.raises(UnreadablePath, match="zstd"):
         list(read_requests(path))
+
+
+def test_a_compressed_file_that_was_cut_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = tmp_path / "spans.gz"
+    path.write_bytes(gzip.compress(lines(ONE)) + gzip.compress(lines(TWO))[:30])
+    first, problem = read_requests(path)
+    assert first == ONE
+    assert isinstance(problem, Problem)
+    assert (problem.code, problem.path) == ("malformed_request", "spans.gz")
+
+
+@pytest.mark.parametrize("length", [91, 123])
+def test_protobuf_that_looks_like_json_is_read(length: int, tmp_path: Path) -> None:
+    # Its second byte, the length of what follows, is an opening bracket or brace.
+    shape = request(span(1, name=""))
+    shape["resourceSpans"][0].pop("resource")
+    shape["resourceSpans"][0]["scopeSpans"][0].pop("scope")
+    name = "x" * (length - to_protobuf(shape)[1])
+    shape["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"] = name
+    content = to_protobuf(shape)
+    assert content[1] == length
+    path = tmp_path / "spans.pb"
+    path.write_bytes(content)
+    assert list(read_requests(path)) == [shape]
+
+
+def test_a_message_that_is_broken_does_not_end_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "spans"
+    messages = (to_protobuf(ONE), b"\x0a\xff", to_protobuf(TWO))
+    path.write_bytes(b"".join(len(m).to_bytes(4, "big") + m for m in messages))
+    first, problem, last = read_requests(path)
+    assert (first, last) == (ONE, TWO)
+    assert isinstance(problem, Problem)
+
+
+def test_a_large_file_of_something_else_is_not_read_to_its_end(tmp_path: Path) -> None:
+    zeros, log = tmp_path / "zeros", tmp_path / "log"
+    with zeros.open("wb") as out:
+        out.truncate(2 << 30)
+    log.write_text("no json\n" * 5000)
+    [problem] = read_requests(zeros)
+    assert isinstance(problem, Problem)
+    with pytest.raises(UnreadablePath, match="no file of requests"):
+        list(read_requests(log))
+
+
+def test_a_document_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evaltrace.otlp.requests._LONGEST", 1000)
+    path = tmp_path / "spans"
+    for content in (b'{"a": "' + b"x" * 2000, gzip.compress(b" " * 2000), b"\n" + b" " * 2000):
+        path.write_bytes(content)
+        with pytest.raises(UnreadablePath, match="longer"):
+            list(read_requests(path))
+    path.write_bytes(lines(*[ONE] * 20))
+    assert list(read_requests(path)) == [ONE] * 20
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl", "protobuf"])

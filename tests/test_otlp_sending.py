@@ -160,7 +160,92 @@ def test_the_path_is_added_where_it_is_missing(endpoint: str, url: str) -> None:
     assert traces_url(endpoint)[0] == url
 
 
-@pytest.mark.parametrize("endpoint", ["", "h:4318", "file:///etc/x", "http://", "http://h:x"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        *("", "h:4318", "file:///etc/x", "http://", "http://h:x", "http://[::1", "http://h/é"),
+        *("http://h/a b", "http://a..b", "http://h\r\nX: y"),
+    ],
+)
 def test_what_is_no_address_is_refused(endpoint: str) -> None:
     with pytest.raises(SendFailure, match="no address"):
         traces_url(endpoint)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["ada:secret@h:1", "http://ada:se/cret@h", "http://ada:se#cret@h", "http://a:s@[h"]
+)
+def test_what_is_no_address_is_told_without_its_password(endpoint: str) -> None:
+    with pytest.raises(SendFailure, match="no address") as caught:
+        traces_url(endpoint)
+    assert "se" not in (caught.value.where or "")
+    assert "ada" not in (caught.value.where or "")
+
+
+def test_what_an_address_asks_for_is_sent_and_not_shown(collector: Collector) -> None:
+    receiver = Receiver(f"{collector.endpoint}?token=very-secret")
+    receiver.send([ONE])
+    assert collector.seen[0][0] == "/v1/traces?token=very-secret"
+    assert receiver.url == f"{collector.endpoint}/v1/traces"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("X-A", "s\u20accret"), ("X-A", "s\rcret"), ("X-A", "s\ncret"), ("X A", "s"), ("", "s")],
+)
+def test_a_header_that_cannot_be_sent_is_refused_unseen(name: str, value: str) -> None:
+    with pytest.raises(SendFailure, match="header") as caught:
+        Receiver("http://h", headers={name: value})
+    assert value not in f"{caught.value.what} {caught.value.where}".split()
+
+
+def test_credentials_that_a_receiver_repeats_are_crossed_out(collector: Collector) -> None:
+    collector.answers = [(401, {}, b'{"message": "who is very-secret?"}')]
+    with pytest.raises(SendFailure) as caught:
+        Receiver(collector.endpoint, headers={"Authorization": SECRET}).send([ONE])
+    assert "who is ***?" in str(caught.value)
+
+
+@pytest.mark.parametrize("asked", ["nan", "soon", "-5", "Mon, 01 Jan 0001 00:00:00 -0000"])
+def test_an_odd_time_to_wait_is_not_followed(asked: str, collector: Collector) -> None:
+    collector.answers = [(429, {"Retry-After": asked}, b"")]
+    waits: list[float] = []
+    Receiver(collector.endpoint, sleep=waits.append).send([ONE])
+    assert waits == [1.0]
+
+
+def test_a_receiver_that_goes_away_after_it_was_busy_is_an_error(collector: Collector) -> None:
+    collector.answers = [(503, {}, b"")] * 3
+
+    def leave(_: float) -> None:
+        if len(collector.seen) == 3:
+            collector.socket.close()
+
+    with pytest.raises(SendFailure, match="cannot reach"):
+        Receiver(collector.endpoint, sleep=leave).send([ONE])
+
+
+def test_json_may_be_refused_at_the_last_attempt(collector: Collector) -> None:
+    collector.answers = [*([(503, {}, b"")] * 4), (415, {}, b"")]
+    assert Receiver(collector.endpoint, sleep=lambda _: None).send([ONE]).spans == 2
+
+
+def test_an_answer_nested_without_end_is_no_crash(collector: Collector) -> None:
+    kind = {"Content-Type": "application/json"}
+    collector.answers = [(code, kind, b"[" * 60_000) for code in (200, 400)]
+    assert Receiver(collector.endpoint).send([ONE]).rejected == 0
+    with pytest.raises(SendFailure, match="400"):
+        Receiver(collector.endpoint).send([ONE])
+
+
+def test_a_redirect_to_no_address_is_told(collector: Collector) -> None:
+    collector.answers = [(301, {"Location": "http://["}, b"")]
+    with pytest.raises(SendFailure, match="redirects"):
+        Receiver(collector.endpoint).send([ONE])
+
+
+def test_no_more_spans_are_left_out_than_were_sent(collector: Collector) -> None:
+    for told, counted in (("-5", 0), ("999999999999999999999", 2)):
+        reply = b'{"partialSuccess": {"rejectedSpans": "%s"}}' % told.encode()
+        collector.answers = [(200, {"Content-Type": "application/json"}, reply)]
+        assert Receiver(collector.endpoint).send([ONE]).rejected == counted

@@ -151,6 +151,7 @@ def _write(requests: Iterable[dict[str, Any]], output: str) -> None:
 
     from evaltrace.files import whole_file
     from evaltrace.otlp.requests import write_requests
+    from evaltrace.quantities import counted
 
     if output == "-":
         write_requests(sys.stdout.buffer, requests, "jsonl")
@@ -162,13 +163,14 @@ def _write(requests: Iterable[dict[str, Any]], output: str) -> None:
         raise click.UsageError("The output is a .json, .jsonl or .pb file, or - for JSONL.")
     with whole_file(Path(output)) as out:
         spans = write_requests(out, requests, form)
-    click.echo(f"{spans:,} spans in {output}", err=True)
+    click.echo(f"{counted(spans, 'span')} in {output}", err=True)
 
 
 def _send(
     requests: Iterable[dict[str, Any]], endpoint: str, headers: dict[str, str], encoding: str
 ) -> None:
     from evaltrace.otlp import Receiver
+    from evaltrace.quantities import counted
     from evaltrace.untrusted import printable
 
     receiver = Receiver(endpoint, headers=headers, encoding=encoding)
@@ -181,7 +183,7 @@ def _send(
             where=receiver.url,
             hint="See what it says above; the others are there.",
         )
-    click.echo(f"{sent.spans:,} spans sent to {receiver.url}", err=True)
+    click.echo(f"{counted(sent.spans, 'span')} sent to {receiver.url}", err=True)
 
 
 def _all_headers(given: Sequence[str]) -> dict[str, str]:

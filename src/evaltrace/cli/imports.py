@@ -10,8 +10,7 @@ import click
 from evaltrace.errors import NothingFound, StrictFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Any
+    from collections.abc import Sequence
 
     from evaltrace.errors import Problem
     from evaltrace.trace import Trace
@@ -46,9 +45,21 @@ def imports() -> None:
     help="The store to add them to, where there is no -o or beside it.",
 )
 @click.option("--arm", help="The label of the arm that all traces belong to.")
+@click.option(
+    "--prices",
+    default="auto",
+    show_default=True,
+    metavar="TABLE",
+    help="Prices for costs that no span reports, as for `evaltrace aggregate`.",
+)
 @click.option("--strict", is_flag=True, help="End with exit code 1 if there is any problem.")
 def otlp(
-    files: tuple[Path, ...], output: str | None, store: Path | None, arm: str | None, strict: bool
+    files: tuple[Path, ...],
+    output: str | None,
+    store: Path | None,
+    arm: str | None,
+    prices: str,
+    strict: bool,
 ) -> None:
     """Turn spans of OpenTelemetry into traces: a file of them, or sessions of the store.
 
@@ -61,16 +72,8 @@ def otlp(
       evaltrace import otlp spans.jsonl -o traces.json
       evaltrace import otlp collector/*.json
     """
-    from evaltrace.errors import Problem
-    from evaltrace.otlp import from_otlp
-    from evaltrace.trace import Trace
-
-    found = from_otlp(_requests(files))
-    traces = [item for item in found if isinstance(item, Trace)]
-    problems = [item for item in found if isinstance(item, Problem)]
-    problems += [problem for trace in traces for problem in trace.problems]
-    for trace in traces:
-        trace.arm = arm or trace.arm
+    traces, others = _read(files, arm, prices)
+    problems = [*others, *(problem for trace in traces for problem in trace.problems)]
     _tell(problems)
     if strict and problems:
         raise StrictFailure(f"{len(problems)} problem(s), and --strict was given")
@@ -78,25 +81,35 @@ def otlp(
         hint = "FILE is OTLP/JSON or protobuf: see docs/otlp.md."
         raise NothingFound("no spans of a trace", where=str(files[0]), hint=hint)
     if output is not None:
-        _write(traces, [item for item in found if isinstance(item, Problem)], output)
+        _write(traces, others, output)
     if output is None or store is not None:
         _add(traces, store)
 
 
-def _requests(files: Sequence[Path]) -> Iterator[Any]:
-    from evaltrace.otlp import read_requests
+def _read(files: Sequence[Path], arm: str | None, prices: str) -> tuple[list[Trace], list[Problem]]:
+    """Give the traces of the files, and the problems that belong to none of them."""
+    from evaltrace.errors import Problem
+    from evaltrace.otlp import read_otlp
+    from evaltrace.pricing import check_prices, price_trace
+    from evaltrace.trace import Trace
 
-    for file in files:
-        yield from read_requests(file)
+    check_prices(prices)
+    found = read_otlp(files)
+    traces = [item for item in found if isinstance(item, Trace)]
+    for trace in traces:
+        trace.arm = arm or trace.arm
+        price_trace(trace, prices, trace.task_id)
+    return traces, [item for item in found if isinstance(item, Problem)]
 
 
 def _tell(problems: list[Problem]) -> None:
+    from evaltrace.quantities import counted
     from evaltrace.untrusted import printable
 
     for problem in problems[:_SHOWN]:
         click.echo(printable(f"{problem.code}: {problem.path}: {problem.message}"), err=True)
     if len(problems) > _SHOWN:
-        click.echo(f"and {len(problems) - _SHOWN:,} more problems", err=True)
+        click.echo(f"and {counted(len(problems) - _SHOWN, 'more problem')}", err=True)
 
 
 def _write(traces: list[Trace], problems: list[Problem], output: str) -> None:
@@ -105,6 +118,7 @@ def _write(traces: list[Trace], problems: list[Problem], output: str) -> None:
     import msgspec
 
     from evaltrace.files import whole_file, write_jsonl, write_traces
+    from evaltrace.quantities import counted
     from evaltrace.trace import Tool
     from evaltrace.version import __version__
 
@@ -119,12 +133,13 @@ def _write(traces: list[Trace], problems: list[Problem], output: str) -> None:
             write_jsonl(out, encoded)
         else:
             write_traces(out, tool=tool, inputs=[], traces=encoded, problems=problems)
-    click.echo(f"{len(traces):,} traces in {output}", err=True)
+    click.echo(f"{counted(len(traces), 'trace')} in {output}", err=True)
 
 
 def _add(traces: list[Trace], place: Path | None) -> None:
+    from evaltrace.quantities import counted
     from evaltrace.store import Store
 
     with Store(place) as store:
         store.add_all(traces)
-    click.echo(f"{len(traces):,} traces in the store", err=True)
+    click.echo(f"{counted(len(traces), 'trace')} in the store", err=True)

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from evaltrace.otlp.requests import read_requests
     from evaltrace.otlp.sending import Receiver, Sent
     from evaltrace.otlp.spans import to_otlp
-    from evaltrace.otlp.traces import from_otlp
+    from evaltrace.otlp.traces import from_otlp, read_otlp
 
 _PLACES = {
     "Receiver": "evaltrace.otlp.sending",
     "Sent": "evaltrace.otlp.sending",
     "StoreSpanExporter": "evaltrace.otlp.exporter",
     "from_otlp": "evaltrace.otlp.traces",
+    "read_otlp": "evaltrace.otlp.traces",
     "read_requests": "evaltrace.otlp.requests",
     "to_otlp": "evaltrace.otlp.spans",
 }
@@ -30,6 +31,7 @@ __all__ = [
     "Sent",
     "StoreSpanExporter",
     "from_otlp",
+    "read_otlp",
     "read_requests",
     "to_otlp",
 ]

@@ -58,29 +58,42 @@ def decode_request(document: Any, place: str) -> Iterator[Span | Problem]:
     if not isinstance(groups, list):
         yield _problem(place, "no request of spans: it has no list `resourceSpans`")
         return
-    for group in _objects(groups):
+    for group in _objects(groups, place, "group of spans"):
+        if isinstance(group, Problem):
+            yield group
+            continue
         resource = group.get("resource")
         facts = from_attributes(resource.get("attributes")) if isinstance(resource, dict) else {}
         # Before version 1 of the protocol the scopes had another name.
         scopes = group.get("scopeSpans") or group.get("instrumentationLibrarySpans")
-        for scoped in _objects(scopes):
-            scope = scoped.get("scope") or scoped.get("instrumentationLibrary")
-            name = scope.get("name") if isinstance(scope, dict) else None
-            for item in scoped.get("spans") or ():
-                span = _span(item, place)
-                if isinstance(span, Span):
-                    span.resource, span.scope = facts, _text(name)
-                yield span
+        for scoped in _objects(scopes, place, "group of spans"):
+            yield from (scoped,) if isinstance(scoped, Problem) else _spans(scoped, place, facts)
 
 
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, list):
-        yield from (item for item in value if isinstance(item, dict))
+def _spans(scoped: dict[str, Any], place: str, facts: dict[str, Any]) -> Iterator[Span | Problem]:
+    scope = scoped.get("scope") or scoped.get("instrumentationLibrary")
+    name = scope.get("name") if isinstance(scope, dict) else None
+    for item in _objects(scoped.get("spans"), place, "span"):
+        span = item if isinstance(item, Problem) else _span(item, place)
+        if isinstance(span, Span):
+            span.resource, span.scope = facts, _text(name)
+        yield span
 
 
-def _span(item: Any, place: str) -> Span | Problem:
-    if not isinstance(item, dict):
-        return _problem(place, "a span that is no object")
+def _objects(value: Any, place: str, what: str) -> Iterator[dict[str, Any] | Problem]:
+    if value is not None and not isinstance(value, list):
+        yield _problem(place, f"no list where each {what} should be")
+        return
+    for item in value or ():
+        yield item if isinstance(item, dict) else _problem(place, f"a {what} that is no object")
+
+
+def _parts(value: Any) -> list[dict[str, Any]]:
+    """Give the objects of a list within a span; what else is in it says nothing."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _span(item: dict[str, Any], place: str) -> Span | Problem:
     trace_id, span_id = read_id(item.get("traceId"), 32), read_id(item.get("spanId"), 16)
     if trace_id is None or span_id is None:
         return _problem(place, "a span without a valid traceId and spanId")
@@ -97,8 +110,8 @@ def _span(item: Any, place: str) -> Span | Problem:
         failed=code == _ERROR,
         succeeded=code == 1,
         message=message,
-        marks=[_mark(mark) for mark in _objects(item.get("events"))],
-        links=[_link(link) for link in _objects(item.get("links"))],
+        marks=[_mark(mark) for mark in _parts(item.get("events"))],
+        links=[_link(link) for link in _parts(item.get("links"))],
     )
 
 

@@ -8,18 +8,22 @@ The SDK is loaded when the class is asked for: it comes with the extra `otel`.
 from __future__ import annotations
 
 import logging
+import os
 import threading
+import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaltrace.errors import MissingPackage
+from evaltrace.errors import MissingPackage, StoreFailure, UnknownName
 from evaltrace.otlp.decoding import Mark, Span
 from evaltrace.otlp.foreign import Spent, read_event, spent_by, type_of
 from evaltrace.otlp.operations import to_usage
-from evaltrace.otlp.traces import to_trace
+from evaltrace.otlp.traces import joined, to_trace
 from evaltrace.otlp.values import from_attributes, from_nanos, to_attributes
 from evaltrace.store import Store
 from evaltrace.trace import Event
@@ -33,7 +37,19 @@ _FINISHED_KEPT = 64
 """Finished traces that are held for spans that come late, as those of other threads do."""
 
 _MOST_SPANS = 200_000
-"""Spans that are held in memory; beyond these the oldest traces are let go of."""
+"""Spans that are held in memory; beyond these the oldest traces are let go of.
+
+What the store has of them by then stays in it."""
+
+_MANY_SPANS, _GROWTH = 2000, 1.2
+"""A finished trace of more spans is written anew when it has grown this much; spans that come
+late are else added at its end, and count in full when the exporter ends."""
+
+_PAUSE, _LONGEST_PAUSE_S = 10, 60.0
+"""How long a store is left alone after a failure, in times what that took; the most seconds."""
+
+_LONGEST_END_S = 5.0
+"""How long the end of a program waits for a thread that is writing."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,21 +58,32 @@ class _Recorder:
     """What the exporter is, but for the class of the SDK that it has to be one of.
 
     A session begins with the first span of a trace that ends, and is finished when its root
-    does. Nothing is ever raised into the program: what fails is counted, and told once.
+    does. Nothing is ever raised into the program: what fails is counted, and told once; its
+    spans are held, and written with the next that come.
     """
 
     def __init__(self, store: Store | str | Path | None = None) -> None:
         self._given = store if isinstance(store, Store) else None
         self._place = None if isinstance(store, Store) else store
         self._opened: Store | None = None
+        self._is_closed = self._has_told = False
+        self.failures = 0
+        """Batches that could not be recorded at once."""
+        self._begin()
+        _begin_anew_in_children(self)
+
+    def _begin(self) -> None:
         self._lock = threading.RLock()
         self._is_busy = False
         self._spans: OrderedDict[str, dict[str, Span]] = OrderedDict()
         self._finished: OrderedDict[str, None] = OrderedDict()
+        self._waiting: dict[str, list[Span]] = {}
+        self._whole: dict[str, int] = {}
+        """How many spans a finished trace had when it was last written as a whole."""
+        self._behind: set[str] = set()
+        """Traces that got spans since."""
         self._held = 0
-        self._is_closed = False
-        self.failures = 0
-        """Batches that could not be recorded."""
+        self._next_try = 0.0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Record spans that ended."""
@@ -68,62 +95,102 @@ class _Recorder:
                 return SpanExportResult.FAILURE
             self._is_busy = True
             try:
-                self._record(map(_to_span, spans))
+                self._hold(map(_to_span, spans))
+                done = self._write_all()
+                self._let_go()
             except Exception as error:
                 self._tell(error)
-                return SpanExportResult.FAILURE
+                done = False
             finally:
                 self._is_busy = False
-        return SpanExportResult.SUCCESS
+            self.failures += not done
+        return SpanExportResult.SUCCESS if done else SpanExportResult.FAILURE
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Do nothing: what was exported is in the store already."""
-        return True
+        """Tell whether all that was exported is in the store; it is, unless that failed."""
+        return not self._waiting
 
     def shutdown(self) -> None:
         """Close the store, unless it was given open; traces without a root stay as they are."""
-        with self._lock:
-            self._is_closed = True
-            self._spans.clear()
-            self._finished.clear()
-            opened, self._opened = self._opened, None
-        if opened is not None:
-            try:
-                opened.close()
-            except Exception as error:
-                self._tell(error)
+        self._is_closed = True
+        if not self._lock.acquire(timeout=_LONGEST_END_S):
+            return  # A thread waits for a store that is locked: the program's end does not.
+        try:
+            self._is_busy = True
+            self._waiting |= {name: [] for name in self._finished if name in self._behind}
+            self._behind.clear()
+            if not self._write_all():
+                lost = len(self._waiting)
+                _log.warning("At the end, the spans of %d traces could not be written.", lost)
+            if self._opened is not None:
+                self._opened.close()
+        except Exception as error:
+            self._tell(error)
+        finally:
+            self._opened = None
+            for held in (self._spans, self._finished, self._waiting):
+                held.clear()
+            self._lock.release()
 
-    def _record(self, spans: Iterable[Span]) -> None:
-        new: dict[str, list[Span]] = {}
+    def _hold(self, spans: Iterable[Span]) -> None:
         for span in spans:
-            new.setdefault(span.trace_id, []).append(span)
-        for trace_id, added in new.items():
-            known = self._spans.setdefault(trace_id, {})
-            is_first = not known
-            self._held -= len(known)
-            known |= {span.span_id: span for span in added}
-            self._held += len(known)
-            self._spans.move_to_end(trace_id)
-            if trace_id in self._finished or any(map(_is_root, added)):
-                # The whole again: what a span counts for depends on those above and below.
-                self._finished[trace_id] = None
-                self._store().add(to_trace(known.values()))
-            else:
-                self._go_on(trace_id, added, is_first)
-        self._let_go()
+            known = self._spans.setdefault(span.trace_id, {})
+            self._held += span.span_id not in known
+            known[span.span_id] = span
+            self._spans.move_to_end(span.trace_id)
+            self._waiting.setdefault(span.trace_id, []).append(span)
+            if _is_root(span):
+                self._finished[span.trace_id] = None
 
-    def _go_on(self, trace_id: str, spans: list[Span], is_first: bool) -> None:
+    def _write_all(self) -> bool:
+        """Write what waits; a store that made this one wait long is left alone for longer."""
+        for trace_id in list(self._waiting):
+            begun = time.monotonic()
+            if begun < self._next_try:
+                return False
+            added = self._waiting.pop(trace_id)
+            try:
+                self._write(trace_id, added)
+            except StoreFailure as error:
+                self._waiting[trace_id] = added
+                now = time.monotonic()
+                self._next_try = now + min(_PAUSE * (now - begun), _LONGEST_PAUSE_S)
+                self._tell(error)
+                return False
+        return True
+
+    def _write(self, trace_id: str, added: list[Span]) -> None:
+        store = self._store()
+        spans = self._spans[trace_id]
+        few_are_new = bool(added) and len(spans) < _GROWTH * self._whole.get(trace_id, 0)
+        if trace_id not in self._finished or (few_are_new and len(spans) > _MANY_SPANS):
+            self._behind.add(trace_id)
+            self._go_on(trace_id, added)
+            return
+        # The whole again: what a span counts for depends on those above and below.
+        trace = to_trace(spans.values())
+        stored = store.read(trace_id)
+        if stored is not None:
+            is_origin = any(span.parent_id is None for span in spans.values())
+            trace = joined(trace, stored, is_origin=is_origin)
+        store.add(trace)
+        self._whole[trace_id] = len(spans)
+        self._behind.discard(trace_id)
+
+    def _go_on(self, trace_id: str, spans: list[Span]) -> None:
         """Record spans of a trace whose root has not ended."""
         store = self._store()
-        if is_first and store.get_session(trace_id) is None:
+        if store.get_session(trace_id) is None:
             first = min(spans, key=lambda span: span.start or 0)
             name = first.resource.get("service.name")
-            store.start_session(
-                one_line(str(name or first.name), 200),
-                trace_id=trace_id,
-                started_at=from_nanos(first.start),
-                kind="otlp",
-            )
+            # Another process may be as quick.
+            with suppress(UnknownName):
+                store.start_session(
+                    one_line(str(name or first.name), 200),
+                    trace_id=trace_id,
+                    started_at=from_nanos(first.start),
+                    kind="otlp",
+                )
         store.save_traces(map(_so_far, spans), trace_id)
 
     def _store(self) -> Store:
@@ -135,18 +202,37 @@ class _Recorder:
 
     def _let_go(self) -> None:
         """Forget the oldest traces once they are many; those that go on come last."""
-        while len(self._finished) > _FINISHED_KEPT:
-            trace_id, _ = self._finished.popitem(last=False)
-            self._held -= len(self._spans.pop(trace_id, ()))
-        while self._held > _MOST_SPANS and len(self._spans) > 1:
-            trace_id, spans = self._spans.popitem(last=False)
-            self._finished.pop(trace_id, None)
-            self._held -= len(spans)
+        written = [name for name in self._finished if name not in self._waiting]
+        for trace_id in written[: max(len(written) - _FINISHED_KEPT, 0)]:
+            self._forget(trace_id)
+        while self._held > _MOST_SPANS:
+            self._forget(next(iter(self._spans)))
+
+    def _forget(self, trace_id: str) -> None:
+        self._held -= len(self._spans.pop(trace_id, ()))
+        self._finished.pop(trace_id, None)
+        self._waiting.pop(trace_id, None)
+        self._whole.pop(trace_id, None)
+        self._behind.discard(trace_id)
 
     def _tell(self, error: Exception) -> None:
-        self.failures += 1
-        if self.failures == 1:
+        if not self._has_told:
+            self._has_told = True
             _log.warning("Spans are not recorded: %s. Further failures are counted only.", error)
+
+
+def _begin_anew_in_children(recorder: _Recorder) -> None:
+    """Let a forked child begin with nothing: its parent writes what the parent had."""
+    reference = weakref.ref(recorder)
+
+    def begin() -> None:
+        its = reference()
+        if its is not None:
+            # Not the parent's lock: whoever held it is not in the child.
+            its._begin()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=begin)
 
 
 def _is_root(span: Span) -> bool:

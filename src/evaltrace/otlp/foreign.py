@@ -12,12 +12,15 @@ from evaltrace.cuts import cut_text
 from evaltrace.otlp import names as n
 from evaltrace.otlp.decoding import Mark, Span
 from evaltrace.otlp.messages import gather, messages_of, parsed, said
-from evaltrace.otlp.values import from_nanos, to_integer
+from evaltrace.otlp.values import from_nanos, to_amount, to_integer
 from evaltrace.trace import Event, Truncation, Usage
-from evaltrace.untrusted import bounded
+from evaltrace.untrusted import bounded, one_line
 
 TEXT_LIMIT = 100_000
 """Characters kept of a text that is read; what is cut is recorded in the trace."""
+
+_NAME_LIMIT = 1000
+"""Characters kept of a name: of a span, a model, a tool."""
 
 _MODEL, _TOOL, _AGENT = "llm_call", "tool_call", "step"
 
@@ -43,11 +46,11 @@ class Reading:
         found = self.take(names)
         return found if isinstance(found, str) and found else None
 
-    def cut(self, name: str, text: str | None) -> str | None:
+    def cut(self, name: str, text: str | None, limit: int = TEXT_LIMIT) -> str | None:
         """Bound a text of the event."""
         if text is None:
             return None
-        kept, cut = cut_text(f"events[{self.span.span_id}].{name}", text, TEXT_LIMIT)
+        kept, cut = cut_text(f"events[{self.span.span_id}].{name}", text, limit)
         self.cuts += cut
         return kept
 
@@ -74,8 +77,9 @@ def spent_by(span: Span) -> Spent:
         found = (to_integer(given[name]) for name in names if given.get(name) is not None)
         return next((number for number in found if number is not None and number >= 0), None)
 
-    prices = (given[name] for name in n.COSTS if isinstance(given.get(name), int | float))
-    usd = next(prices, None) if given.get(n.CURRENCY, "USD") == "USD" else None
+    prices = (to_amount(given[name]) for name in n.COSTS if name in given)
+    known = (price for price in prices if price is not None)
+    usd = next(known, None) if given.get(n.CURRENCY, "USD") == "USD" else None
     return Spent(
         count(n.INPUTS), count(n.OUTPUTS), count(n.CACHE_READS), count(n.CACHE_WRITES), usd
     )
@@ -98,7 +102,8 @@ def type_of(span: Span) -> str:
         return _TOOL
     if not word and any(given.get(name) for name in n.MODELS):
         return _MODEL
-    return word if word and word not in ("chain", "unknown", "default", "task") else "span"
+    plain = not word or word in ("chain", "unknown", "default", "task")
+    return "span" if plain else one_line(word, 100) or "span"
 
 
 def read_event(
@@ -123,17 +128,20 @@ def read_event(
         error=reading.cut("error", _error_of(span)),
         usage=usage,
         cost_usd=usd,
-        model=reading.text(n.MODELS),
-        provider=reading.text(n.PROVIDERS),
+        model=reading.cut("model", reading.text(n.MODELS), _NAME_LIMIT),
+        provider=reading.cut("provider", reading.text(n.PROVIDERS), _NAME_LIMIT),
     )
+    facts: dict[str, Any] = {}
     if kind == _TOOL:
         facts = _read_tool(event, reading)
     else:
-        facts = _read_messages(event, reading, asked, answered)
+        _read_messages(event, reading, asked, answered)
     if kind == _AGENT:
         event.name = reading.text(n.AGENTS) or span.name
     _forget_counted(reading, usage, usd)
-    facts |= bounded(_rest(span, reading, marks, event.name, parent), TEXT_LIMIT)
+    named = event.name
+    event.name = reading.cut("name", named, _NAME_LIMIT)
+    facts |= bounded(_rest(span, reading, marks, named, parent), TEXT_LIMIT)
     event.data = facts or None
     return event, reading.cuts
 
@@ -150,9 +158,7 @@ def _read_tool(event: Event, reading: Reading) -> dict[str, Any]:
     return {"call_id": call_id, **facts} if call_id else facts
 
 
-def _read_messages(
-    event: Event, reading: Reading, asked: list[Any], answered: list[Any]
-) -> dict[str, Any]:
+def _read_messages(event: Event, reading: Reading, asked: list[Any], answered: list[Any]) -> None:
     prompt = parsed(reading.take(n.PROMPTS))
     answer = parsed(reading.take(n.COMPLETIONS))
     event.input = bounded(asked if prompt is None and asked else prompt, TEXT_LIMIT)
@@ -165,7 +171,6 @@ def _read_messages(
             event.output = reading.cut("output", _as_text(answer))
     elif answer is not None:
         event.output = reading.cut("output", text if text is not None else _as_text(answer))
-    return {}
 
 
 def _forget_counted(reading: Reading, usage: Usage | None, usd: float | None) -> None:

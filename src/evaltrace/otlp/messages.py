@@ -55,7 +55,9 @@ def _as_lists(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if value and all(key.isdecimal() for key in value):
-        return [_as_lists(value[key]) for key in sorted(value, key=int)]
+        # By length first: numbers of any length, without making numbers of them.
+        ordered = sorted(value, key=lambda key: (len(key.lstrip("0")), key.lstrip("0")))
+        return [_as_lists(value[key]) for key in ordered]
     return {key: _as_lists(item) for key, item in value.items()}
 
 

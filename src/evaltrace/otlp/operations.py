@@ -8,6 +8,7 @@ from typing import Any
 
 from evaltrace.agentlogs.tools import server_of
 from evaltrace.otlp import names as n
+from evaltrace.store import is_error
 from evaltrace.trace import Event, Usage
 
 _INTERNAL, _CLIENT = 1, 3
@@ -25,7 +26,6 @@ class Operation:
 
 def operation_of(event: Event, model: str | None = None) -> Operation:
     """Give the operation that an event is; `model` is the one that the run was given."""
-    failed = event.error is not None or event.status == "error"
     if event.type == "tool_call":
         operation = _tool_call(event)
         problem = "tool_error"
@@ -35,7 +35,7 @@ def operation_of(event: Event, model: str | None = None) -> Operation:
     else:
         operation = _other(event)
         problem = "_OTHER"
-    if failed:
+    if is_error(event):
         operation.attributes[n.ERROR_TYPE] = problem
     return operation
 

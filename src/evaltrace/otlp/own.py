@@ -9,8 +9,12 @@ import msgspec
 from evaltrace.otlp import names as n
 from evaltrace.otlp.decoding import Span
 from evaltrace.otlp.operations import to_usage
-from evaltrace.otlp.values import from_nanos
+from evaltrace.otlp.values import from_nanos, to_amount
 from evaltrace.trace import Event, Truncation, Usage
+from evaltrace.untrusted import one_line
+
+_MAX_DEPTH = 200
+"""Nesting of a value that is read: deeper ones could not be written again by every reader."""
 
 _TEXTS = ("name", "status", "role", "model", "provider", "error")
 
@@ -18,6 +22,12 @@ _TEXTS = ("name", "status", "role", "model", "provider", "error")
 def is_root(span: Span) -> bool:
     """Tell whether a span of ours stands for a run."""
     return n.TRACE_ID in span.attributes
+
+
+def trace_id(span: Span) -> str | None:
+    """Give the identifier of the trace that a span stands for, where it can be one."""
+    told = _text(span.attributes.get(n.TRACE_ID))
+    return told if told and told == one_line(told, 200) else None
 
 
 def is_event(span: Span) -> bool:
@@ -44,13 +54,13 @@ def to_event(span: Span, ids: dict[str, str]) -> Event:
         type=own["type"],
         parent_id=_text(own.get("parent_id", ids.get(span.parent_id or ""))),
         started_at=_started(span, own),
-        duration_ms=_number(own.get("duration_ms")),
+        duration_ms=to_amount(own.get("duration_ms")),
         text=text,
         reasoning=reasoning,
         input=_json(given.get(n.ARGUMENTS, own.get("input"))),
         output=_text(given.get(n.RESULT, own.get("output"))),
         usage=_usage(given, own),
-        cost_usd=_number(own.get("cost_usd")),
+        cost_usd=to_amount(own.get("cost_usd")),
         data=_data(given, own),
     )
     for name, value in texts.items():
@@ -83,15 +93,15 @@ def _usage(given: dict[str, Any], own: dict[str, Any]) -> Usage | None:
     if own.get("empty_usage"):
         return Usage()
     names = (n.INPUT_TOKENS, n.OUTPUT_TOKENS, n.CACHE_READ, n.CACHE_WRITE)
-    counts = (given.get(name) for name in names)
-    return to_usage(*(count if isinstance(count, int) else None for count in counts))
+    return to_usage(*(_count(given.get(name)) for name in names))
 
 
 def _message(given: dict[str, Any], own: dict[str, Any]) -> tuple[str | None, str | None]:
     messages = _json(given.get(n.OUTPUT_MESSAGES))
     found = {"text": _text(own.get("text")), "reasoning": _text(own.get("reasoning"))}
     if isinstance(messages, list) and messages and isinstance(messages[0], dict):
-        for part in messages[0].get("parts") or ():
+        parts = messages[0].get("parts")
+        for part in parts if isinstance(parts, list) else ():
             if isinstance(part, dict) and isinstance(part.get("content"), str):
                 found[str(part.get("type"))] = part["content"]
     return found["text"], found["reasoning"]
@@ -106,18 +116,25 @@ def _data(given: dict[str, Any], own: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _json(value: Any) -> Any:
-    """Read a value that was written as JSON; one that was cut stays text."""
+    """Read a value that was written as JSON; one that was cut, or is too deep, stays text."""
     if not isinstance(value, str):
         return value
     try:
-        return msgspec.json.decode(value)
-    except msgspec.DecodeError:
+        decoded = msgspec.json.decode(value)
+    except (msgspec.DecodeError, RecursionError):
         return value
+    return decoded if _is_shallow(decoded, _MAX_DEPTH) else value
+
+
+def _is_shallow(value: Any, depth: int) -> bool:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth > 0 and all(_is_shallow(item, depth - 1) for item in items)
 
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+def _count(value: Any) -> int | None:
+    counts = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return value if counts else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,92 +15,130 @@ from evaltrace.errors import Problem, UnreadablePath
 from evaltrace.jsontext import Malformed, decode
 from evaltrace.otlp.protobuf import NotProtobuf, from_protobuf, to_protobuf
 
-FORMS = ("json", "jsonl", "protobuf")
-
 _ANY = msgspec.json.Decoder(Any)
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _FRAMED, _REQUEST = b"\x00", b"\x0a"
-_MAX_LENGTH = 1 << 30
-"""Bytes of an unpacked file: more than this is a trap, or belongs into several files."""
+_LONGEST = 1 << 29
+"""Bytes of one document: more than this is a trap, or belongs into several."""
+_MOST_BROKEN = 1000
+"""Broken lines, with no good one among them, after which a file is something else."""
+_File = BufferedReader | gzip.GzipFile
 
 
-def read_requests(path: str | Path) -> Iterator[dict[str, Any] | Problem]:
+def read_requests(path: str | Path) -> Iterator[Any | Problem]:
     """Read the requests of a file in their JSON form; one that is broken is a problem.
 
     The file holds one document, several, one a line as the collector writes them, or protobuf.
-    Raises UnreadablePath.
+    Of a file of lines or of messages, one at a time is in memory. Raises UnreadablePath.
     """
-    name = Path(path).name
     try:
-        content = _unpacked(Path(path).read_bytes(), str(path))
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        with Path(path).open("rb") as raw:
+            yield from _requests(_unpacked(raw), Path(path).name)
+    except _Refused as refusal:
+        what, hint = refusal.args
+        raise UnreadablePath(what, where=str(path), hint=hint) from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        yield _problem(Path(path).name, f"the compressed file is broken: {error}")
+    except OSError as error:
+        reason = error.strerror or str(error)
         hint = "Check the name, and that you may read it."
         raise UnreadablePath(f"Cannot read ({reason})", where=str(path), hint=hint) from None
-    head = content[:1]
-    if head == _FRAMED or (head == _REQUEST and not content.lstrip().startswith((b"{", b"["))):
-        yield from _protobuf(content, name)
+
+
+class _Refused(Exception):
+    """A file that is not read on: what is wrong with it, and what to do."""
+
+
+def _unpacked(raw: BufferedReader) -> _File:
+    head = raw.peek(4)
+    if head.startswith(_ZSTD):
+        raise _Refused("It is compressed with zstd", "Unpack it first: zstd -d FILE")
+    # Several compressed parts after one another are one file.
+    return gzip.GzipFile(fileobj=raw) if head.startswith(_GZIP) else raw
+
+
+def _requests(file: _File, name: str) -> Iterator[Any]:
+    head = file.peek(1)[:1]
+    if head == _FRAMED:
+        yield from _framed(file, name)
+    elif head == _REQUEST:
+        yield from _line_feed_first(_bounded(file.read(_LONGEST + 1)), name)
     else:
-        yield from _json(content, name)
+        yield from _json(file, name)
 
 
-def _unpacked(content: bytes, path: str) -> bytes:
-    if content.startswith(_ZSTD):
-        hint = "Unpack it first: zstd -d FILE"
-        raise UnreadablePath("It is compressed with zstd", where=path, hint=hint)
-    if not content.startswith(_GZIP):
-        return content
-    unpacker = zlib.decompressobj(wbits=31)
-    unpacked = unpacker.decompress(content, _MAX_LENGTH)
-    if unpacker.unconsumed_tail:
-        raise UnreadablePath("It unpacks to more than 1 GB", where=path, hint="Split it.")
-    if not unpacker.eof:
-        raise EOFError("it ends within the compressed part")
-    return unpacked
+def _bounded(content: bytes) -> bytes:
+    if len(content) > _LONGEST:
+        hint = "Split it: one request a line, or several files."
+        raise _Refused(f"A document in it is longer than {_LONGEST >> 20} MB", hint)
+    return content
 
 
-def _json(content: bytes, name: str) -> Iterator[Any]:
+def _line_feed_first(content: bytes, name: str) -> Iterator[Any]:
+    """Read what begins with a line feed: protobuf does, and JSON may."""
     try:
-        # One document, over however many lines.
-        value, _ = decode(content, _ANY)
-    except Malformed:
-        for number, line in enumerate(content.splitlines(), 1):
-            if line.strip():
-                yield from _json_line(line, f"{name}:{number}")
-        return
-    yield from value if isinstance(value, list) else [value]
-
-
-def _json_line(line: bytes, place: str) -> Iterator[Any]:
-    try:
-        value, _ = decode(line, _ANY)
-    except Malformed as fault:
-        yield _problem(place, f"no JSON: {fault}")
-        return
-    yield value
-
-
-def _protobuf(content: bytes, name: str) -> Iterator[dict[str, Any] | Problem]:
-    try:
-        for message in _messages(memoryview(content)):
-            yield from_protobuf(message)
+        yield from_protobuf(content)
     except NotProtobuf as fault:
-        yield _problem(name, f"no OTLP protobuf: {fault}")
+        # Not by its looks alone: protobuf of 123 bytes goes on with a brace.
+        if content.lstrip().startswith((b"{", b"[")):
+            yield from _json(BytesIO(content), name)
+        else:
+            yield _problem(name, f"no OTLP protobuf: {fault}")
 
 
-def _messages(content: memoryview) -> Iterator[memoryview]:
-    """Give the messages of a file: the whole, or each after its length as the collector writes."""
-    if bytes(content[:1]) != _FRAMED:
-        yield content
-        return
-    place = 0
-    while place < len(content):
-        length = int.from_bytes(content[place : place + 4], "big")
-        place += 4
-        if place + length > len(content):
-            raise NotProtobuf("it ends within a message")
-        yield content[place : place + length]
-        place += length
+def _json(file: _File | BytesIO, name: str) -> Iterator[Any]:
+    first = _bounded(file.readline(_LONGEST + 1))
+    try:
+        value, _ = decode(first, _ANY)
+    except Malformed:
+        # One document over several lines, or lines of which the first is blank or broken.
+        content = _bounded(first + file.read(_LONGEST + 1))
+        try:
+            value, _ = decode(content, _ANY)
+        except Malformed:
+            yield from _lines(BytesIO(content), name)
+            return
+        file = BytesIO()
+    yield from _of_document(value)
+    del value
+    yield from _lines(file, name, 1)
+
+
+def _of_document(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _lines(file: _File | BytesIO, name: str, good: int = 0) -> Iterator[Any]:
+    """Read a request a line, after `good` ones that were read."""
+    broken = 0
+    lines = iter(lambda: _bounded(file.readline(_LONGEST + 1)), b"")
+    for number, line in enumerate(lines, good + 1):
+        if not line.strip():
+            continue
+        try:
+            value, _ = decode(line, _ANY)
+        except Malformed as fault:
+            yield _problem(f"{name}:{number}", f"no JSON: {fault}")
+            broken += 1
+            if broken == _MOST_BROKEN and not good:
+                raise _Refused("It is no file of requests", "See docs/otlp.md.") from None
+            continue
+        good += 1
+        yield from _of_document(value)
+
+
+def _framed(file: _File, name: str) -> Iterator[dict[str, Any] | Problem]:
+    """Read messages that each come after their length, as the collector writes them."""
+    while head := file.read(4):
+        length = int.from_bytes(head, "big")
+        content = file.read(min(length, _LONGEST))
+        if not length or len(content) < length:
+            yield _problem(name, "no OTLP protobuf: it ends within a message")
+            return
+        try:
+            yield from_protobuf(content)
+        except NotProtobuf as fault:
+            yield _problem(name, f"no OTLP protobuf: {fault}")
 
 
 def _problem(place: str, message: str) -> Problem:

@@ -22,7 +22,9 @@ from evaltrace.otlp.values import (
     to_nanos,
     trace_id_of,
 )
+from evaltrace.store import is_error
 from evaltrace.trace import Event, Trace, Truncation, Usage
+from evaltrace.untrusted import clean
 from evaltrace.version import __version__
 
 LIMIT = 65_536
@@ -32,7 +34,6 @@ _UNSET, _OK, _ERROR = 0, 1, 2
 _INTERNAL = 1
 _MILLISECOND = 1_000_000
 _GOOD = {"ok", "success", "pass", "passed", "completed"}
-_BAD = {"error", "fail", "failed", "failure", "blocked", "cancelled", "timeout"}
 
 
 def to_otlp(
@@ -124,7 +125,7 @@ class _Spans:
         return {
             "traceId": self.trace_id,
             "spanId": span_id,
-            "name": name[:256],
+            "name": clean(name[:256]),
             "kind": kind,
             "attributes": to_attributes(attributes),
         }
@@ -212,7 +213,7 @@ class _Spans:
         if code == _UNSET:
             return {}
         if code == _ERROR and message and self.content:
-            return {"code": code, "message": cut_text("", message, self.limit)[0]}
+            return {"code": code, "message": clean(cut_text("", message, self.limit)[0])}
         return {"code": code}
 
 
@@ -249,10 +250,9 @@ def _root_status(trace: Trace) -> tuple[int, str | None]:
 
 
 def _status_of(event: Event) -> int:
-    word = (event.status or "").lower()
-    if event.error is not None or word in _BAD:
+    if is_error(event):
         return _ERROR
-    return _OK if word in _GOOD else _UNSET
+    return _OK if event.status in _GOOD else _UNSET
 
 
 def _whole_usage(trace: Trace) -> Usage:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any, get_args
 
 from evaltrace.agentlogs.tools import kind_of, server_of
+from evaltrace.store import is_error
 from evaltrace.trace import Cost, Event, Kind, ModelUsage, ToolCalls, Usage
 
 _KINDS = get_args(Kind)
@@ -51,7 +53,8 @@ def cost_of(events: list[Event]) -> Cost:
     if any(event.usage is not None and event.cost_usd is None for event in events):
         return Cost()
     costs = [event.cost_usd for event in events if event.cost_usd is not None]
-    return Cost(usd=round(sum(costs), 9), source="reported") if costs else Cost()
+    whole = sum(costs)
+    return Cost(usd=round(whole, 9), source="reported") if costs and isfinite(whole) else Cost()
 
 
 def calls_of(events: list[Event]) -> list[ToolCalls] | None:
@@ -65,5 +68,5 @@ def calls_of(events: list[Event]) -> list[ToolCalls] | None:
         kind: Kind = told if told in _KINDS else kind_of(event.name, server)
         call = calls.setdefault(event.name, ToolCalls(name=event.name, server=server, kind=kind))
         call.count += 1
-        call.errors += event.status == "error"
+        call.errors += is_error(event)
     return sorted(calls.values(), key=lambda call: call.name) or None

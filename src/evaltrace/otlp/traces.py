@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,9 +14,11 @@ from evaltrace.measures import status_of, sum_tokens
 from evaltrace.otlp import facts, foreign, own
 from evaltrace.otlp import names as n
 from evaltrace.otlp.decoding import Span, decode_request
+from evaltrace.otlp.requests import read_requests
 from evaltrace.otlp.spending import counted
 from evaltrace.otlp.sums import all_usage, calls_of, cost_of, model_usage
 from evaltrace.otlp.values import from_nanos
+from evaltrace.schema import fits, violations
 from evaltrace.times import elapsed_s
 from evaltrace.trace import (
     SCHEMA_VERSION,
@@ -28,6 +32,7 @@ from evaltrace.trace import (
 from evaltrace.untrusted import bounded, one_line
 
 _FACT_LIMIT = 10_000
+_NO_METRICS: dict[str, Any] = {"tokens": {}, "cost": {}, "durations": {}}
 
 
 def from_otlp(documents: Any, *, place: str = "otlp") -> list[Trace | Problem]:
@@ -36,20 +41,33 @@ def from_otlp(documents: Any, *, place: str = "otlp") -> list[Trace | Problem]:
     `documents` is one request or an iterable of them, as a file of the collector has one a
     line; the spans of a trace may be in several. `place` is how a problem names the source.
     """
-    if isinstance(documents, dict):
-        documents = [documents]
+    given = [documents] if isinstance(documents, dict) else documents
+    return _gathered(((document, place) for document in given), place)
+
+
+def read_otlp(paths: Iterable[str | Path]) -> list[Trace | Problem]:
+    """Read files of requests into traces; the spans of one may be in several files.
+
+    Raises UnreadablePath.
+    """
+    files = [Path(path) for path in paths]
+    placed = ((document, file.name) for file in files for document in read_requests(file))
+    return _gathered(placed, files[0].name if len(files) == 1 else "otlp")
+
+
+def _gathered(placed: Iterable[tuple[Any, str]], place: str) -> list[Trace | Problem]:
     groups: dict[str, list[Span]] = {}
-    problems: list[Trace | Problem] = []
-    for document in documents:
-        if isinstance(document, Problem):
-            problems.append(document)
-            continue
-        for item in decode_request(document, place):
+    found: list[Trace | Problem] = []
+    for document, its_place in placed:
+        items = [document] if isinstance(document, Problem) else decode_request(document, its_place)
+        for item in items:
             if isinstance(item, Problem):
-                problems.append(item)
+                found.append(item)
             else:
                 groups.setdefault(item.trace_id, []).append(item)
-    return [*(to_trace(spans, place) for spans in groups.values()), *problems]
+    # Each group is let go of once it is a trace: together they would be twice as large.
+    traces = [to_trace(groups.pop(trace_id), place) for trace_id in list(groups)]
+    return [*traces, *found]
 
 
 def to_trace(spans: Iterable[Span], place: str = "otlp") -> Trace:
@@ -57,9 +75,9 @@ def to_trace(spans: Iterable[Span], place: str = "otlp") -> Trace:
     found, problems = _distinct(spans, place)
     run = next((span for span in found if own.is_root(span)), None)
     if run is not None or any(map(own.is_event, found)):
-        trace = _own_trace(run, found)
+        trace = _own_trace(run, found, place)
     else:
-        trace = _foreign_trace(found)
+        trace = _foreign_trace(found, place)
     trace.problems += problems
     return trace
 
@@ -72,7 +90,8 @@ def _distinct(spans: Iterable[Span], place: str) -> tuple[list[Span], list[Probl
         first = known.setdefault(span.span_id, span)
         if first is not span and first != span:
             message = f"two spans of one trace have the id {span.span_id}: the first was read"
-            problems.append(Problem(code="span_twice", path=place, message=message))
+            hint = "Give each span an id of its own."
+            problems.append(Problem(code="span_twice", path=place, message=message, hint=hint))
     return list(known.values()), problems
 
 
@@ -83,7 +102,7 @@ def _by_time(span: Span) -> tuple[bool, int]:
 # Traces that evaltrace wrote.
 
 
-def _own_trace(run: Span | None, spans: list[Span]) -> Trace:
+def _own_trace(run: Span | None, spans: list[Span], place: str) -> Trace:
     below = sorted((span for span in spans if span is not run), key=_by_time)
     mine = sorted((span for span in below if own.is_event(span)), key=own.seq_of)
     ids = {span.span_id: own.event_id(span) for span in mine}
@@ -91,8 +110,8 @@ def _own_trace(run: Span | None, spans: list[Span]) -> Trace:
     added = [span for span in below if not own.is_event(span)]
     first = run or mine[0]
     plain = facts.from_facts(run.attributes) if run else {}
-    told = run.attributes.get(n.TRACE_ID) if run else None
-    trace = _trace(plain, told if isinstance(told, str) else first.trace_id, first)
+    told = own.trace_id(run) if run else None
+    trace = _trace(plain, told or first.trace_id, first, place)
     trace.truncated = [cut for span in (first, *mine) for cut in own.cuts_of(span)]
     if trace.error is not None and trace.error.message is None and run is not None:
         trace.error.message = run.message
@@ -101,8 +120,8 @@ def _own_trace(run: Span | None, spans: list[Span]) -> Trace:
     return trace
 
 
-def _trace(plain: dict[str, Any], trace_id: str, first: Span) -> Trace:
-    """Make a trace of plain values; blocks of a wrong shape are left out."""
+def _trace(plain: dict[str, Any], trace_id: str, first: Span, place: str) -> Trace:
+    """Make a trace of plain values; blocks of a wrong shape are left out, and told."""
     task = plain.get("task_id")
     rest = {
         "schema_version": SCHEMA_VERSION,
@@ -117,18 +136,32 @@ def _trace(plain: dict[str, Any], trace_id: str, first: Span) -> Trace:
         "sources": {},
     }
     whole = _merged(rest, plain)
-    whole["metrics"] = _merged({"tokens": {}, "cost": {}, "durations": {}}, whole["metrics"])
-    while True:
-        try:
-            return msgspec.convert(whole, Trace)
-        except msgspec.ValidationError as error:
-            block = str(error).rpartition("`$.")[2].partition(".")[0].strip("`").partition("[")[0]
-            if block not in plain:
-                raise
-            whole[block] = rest.get(block)
-            del plain[block]
-            if block == "metrics":
-                whole[block] = {"tokens": {}, "cost": {}, "durations": {}}
+    whole["metrics"] = _merged(_NO_METRICS, whole["metrics"])
+    problems = []
+    while plain and (fault := _fault(whole)) is not None:
+        block, reason = fault
+        for name in [block] if block in plain else list(plain):
+            del plain[name]
+            whole[name] = _NO_METRICS if name == "metrics" else rest.get(name)
+        message = f"attributes evaltrace.{block} of a wrong shape were left out: {reason}"
+        hint = "The rest of the trace was read."
+        problems.append(Problem(code="malformed_span", path=place, message=message, hint=hint))
+    trace = msgspec.convert(whole, Trace)
+    trace.problems += problems
+    return trace
+
+
+def _fault(whole: dict[str, Any]) -> tuple[str, str] | None:
+    """Give the block of a trace that cannot be, and why."""
+    try:
+        document = msgspec.to_builtins(msgspec.convert(whole, Trace))
+    except msgspec.ValidationError as error:
+        return re.split(r"[.\[`]", str(error).rpartition("`$.")[2])[0], str(error)
+    if fits(document):
+        return None
+    [violation] = violations(document, limit=1)
+    block = re.split(r"[.\[]", violation.path.removeprefix("$."))[0]
+    return block, f"{violation.message} - at `{violation.path}`"
 
 
 def _merged(under: dict[str, Any], over: Any) -> dict[str, Any]:
@@ -148,31 +181,66 @@ def _task_name(span: Span) -> str:
 # Traces that others wrote.
 
 
-def _foreign_trace(spans: list[Span]) -> Trace:
+def _foreign_trace(spans: list[Span], place: str) -> Trace:
     spans = sorted(spans, key=_by_time)
     known = {span.span_id for span in spans}
     roots = [span for span in spans if span.far_parent or span.parent_id not in known]
     # All of a circle: whoever starts first has to do.
     root = roots[0] if roots else spans[0]
-    trace = _trace({}, root.trace_id, root)
+    trace = _trace({}, root.trace_id, root, place)
     _put_origin(trace, spans, root)
     _put_agent(trace, spans, root)
     _put_verdict(trace, root)
     _put_context(trace, spans, root)
     _put_events(trace, [], _foreign_events(spans, {}))
-    usage, by_model = all_usage(trace.events or []), model_usage(trace.events or [])
-    trace.metrics.tokens = sum_tokens(usage)
-    trace.metrics.cost = cost_of(trace.events or [])
-    types = [event.type for event in trace.events or ()]
-    trace.metrics.turns, trace.metrics.tool_calls = (
-        types.count("llm_call"),
-        types.count("tool_call"),
-    )
-    trace.agent_response = AgentResponse(
-        is_error=root.failed, usage=usage, model_usage=by_model, duration_ms=root.duration_ms
-    )
-    trace.sources |= {"tokens": "otlp: spans, each with what it reports beyond those below it"}
+    trace.agent_response = AgentResponse(is_error=root.failed, duration_ms=root.duration_ms)
+    _put_sums(trace)
     return trace
+
+
+def _put_sums(trace: Trace) -> None:
+    events = trace.events or []
+    usage = all_usage(events)
+    if trace.agent_response is not None:
+        trace.agent_response.usage = usage
+        trace.agent_response.model_usage = model_usage(events)
+    trace.metrics.tokens, trace.metrics.cost = sum_tokens(usage), cost_of(events)
+    types = [event.type for event in events]
+    trace.metrics.turns = types.count("llm_call")
+    trace.metrics.tool_calls = types.count("tool_call")
+    trace.sources |= {"tokens": "otlp: spans, each with what it reports beyond those below it"}
+
+
+def joined(trace: Trace, other: Trace, *, is_origin: bool) -> Trace:
+    """Give a trace with the events that another one of the same run has beyond its own.
+
+    What else is known of the run is that of the one where it began: of `trace` if `is_origin`
+    or the other has not ended.
+    """
+    own_ids = {event.id for event in trace.events or ()}
+    more = {event.id: event for event in other.events or () if event.id not in own_ids}
+    if not more:
+        return trace
+    cuts = [cut for cut in other.truncated if cut.field.partition("].")[0][7:] in more]
+    events, cuts = [*(trace.events or ()), *more.values()], trace.truncated + cuts
+    if not is_origin and other.status != "running":
+        trace = other
+    trace.events = sorted(events, key=lambda event: event.started_at or "")
+    trace.truncated = cuts
+    _put_parents(trace.events)
+    trace.tools = Tools(calls=calls_of(trace.events))
+    _put_sums(trace)
+    return trace
+
+
+def _put_parents(events: list[Event]) -> None:
+    """Put spans under their parents that another process wrote."""
+    ids = {event.id for event in events}
+    for event in events:
+        parent = (event.data or {}).get("parent_span_id")
+        if event.parent_id is None and event.data and parent in ids and parent != event.id:
+            event.parent_id = event.data.pop("parent_span_id")
+            event.data = event.data or None
 
 
 def _foreign_events(spans: list[Span], ids: dict[str, str]) -> list[tuple[Event, list[Any]]]:
@@ -261,4 +329,4 @@ def _put_context(trace: Trace, spans: list[Span], root: Span) -> None:
     trace.context = {key: value for key, value in told.items() if value} or None
 
 
-__all__ = ["from_otlp", "to_trace"]
+__all__ = ["from_otlp", "read_otlp", "to_trace"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from base64 import b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -86,14 +87,14 @@ def from_value(value: Any, depth: int = 0) -> Any:
 
 
 def to_integer(value: Any) -> int | None:
-    """Read a 64-bit integer, written as a number or as text."""
+    """Read an integer, written as a number or as text; None for one beyond 64 bits."""
     if isinstance(value, bool):
         return None
     try:
         number = int(value) if not isinstance(value, str) or len(value) <= 20 else None
     except (TypeError, ValueError, OverflowError):
         return None
-    return number
+    return number if number is not None and -_INT64 <= number <= LAST_NANO else None
 
 
 def _float(value: Any) -> float | None:
@@ -104,6 +105,12 @@ def _float(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def to_amount(value: Any) -> float | None:
+    """Read an amount of something, such as money: None for one below 0."""
+    number = None if isinstance(value, bool | str) else _float(value)
+    return number if number is not None and number >= 0 else None
+
+
 # Identifiers.
 
 
@@ -111,10 +118,10 @@ def trace_id_of(name: str) -> str:
     """Give the 16 bytes, as hex, that stand for a trace: its own where its name is some."""
     if is_id(name, 32):
         return name
-    try:
-        return UUID(name).hex
-    except ValueError:
-        return sha256(f"evaltrace:{name}".encode()).hexdigest()[:32]
+    with suppress(ValueError):
+        if is_id(UUID(name).hex, 32):
+            return UUID(name).hex
+    return sha256(f"evaltrace:{name}".encode()).hexdigest()[:32]
 
 
 def span_id_of(trace_name: str, place: str) -> str:
