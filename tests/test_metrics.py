@@ -288,6 +288,16 @@ def test_nothing_is_lost_and_labels_are_bounded(
         assert len({values[position] for values in sums}) <= 4
 
 
+def test_absurd_numbers_do_not_hide_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "odd.db"
+    metrics = Metrics(tokens=Tokens(input=2**62), cost=Cost(), durations=Durations())
+    with Store(path) as store:
+        store.add_all(live_run(n, "pass", metrics=metrics) for n in range(3))
+    samples = samples_in(render_exposition(path))
+    assert samples['evaltrace_tokens{kind="input",model="acme/large"}'] == 3 * 2.0**62
+    assert sum(value for key, value in samples.items() if "_runs{" in key) == 3
+
+
 def test_hostile_names_neither_break_the_exposition_nor_flood_it(tmp_path: Path) -> None:
     path = tmp_path / "odd.db"
     names = [

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evaltrace.errors import StoreFailure, UnknownName
 from evaltrace.schema import violations
@@ -195,6 +197,14 @@ def test_many_are_added_and_counted(store: Store) -> None:
     assert store.stats().events == 2650
     assert store.check() == []
     assert len(list(store.read_all())) == 151
+
+
+def test_of_two_with_one_id_the_later_one_stays(store: Store) -> None:
+    long = [event(n) for n in range(1500)]
+    for one, other in (([event(1)], long), (long, [event(1)])):
+        counts = store.add_all(minimal_trace(events=events) for events in (one, other))
+        assert counts.added + counts.replaced == 2
+        assert [session.total_events for session in store.get_sessions()] == [len(other)]
 
 
 # Events.
@@ -406,6 +416,91 @@ def test_a_search_finds_runs_and_events(store: Store) -> None:
 def test_no_text_is_a_wrong_question(store: Store, text: str) -> None:
     store.add(minimal_trace(events=[event(1, text="plain words")]))
     assert store.search(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Первый шаг: Ёлка", ["первый", "ПЕРВЫЙ", "ёлка", "перв*"]),
+        ("한국어 텍스트", ["한국어", "한국*"]),
+        ("Ελληνικά, ΣΊΣΥΦΟΣ", ["ελληνικά", "σίσυφος"]),
+        ("日本語テスト です", ["日本語テスト", "日本*"]),
+        ("İstanbul; naïve Ångström", ["istanbul", "NAIVE", "angstrom", "naïv*"]),
+        ("straße", ["STRAßE", "stra*"]),
+        ("हिन्दी में लिखना", ["हिन्दी", "लिखना"]),
+        ("snake_case_name don't re-run", ["snake_case", "case_na*", "don't", '"re run"']),
+    ],
+)
+def test_words_of_all_alphabets_are_found_in_a_store_and_out_of_it(
+    store: Store, text: str, words: list[str]
+) -> None:
+    trace = minimal_trace(events=[event(1, text=text)])
+    store.add(trace)
+    for word in words:
+        hits = store.search(word)
+        assert hits == list(hits_in(trace, word))
+        assert [hit.seq for hit in hits] == [1], word
+
+
+LETTERS = st.characters(max_codepoint=0xFFFF, categories=("L", "Nd", "P", "Zs"))
+
+
+@given(st.lists(st.text(LETTERS, min_size=1, max_size=6), min_size=1, max_size=4), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_an_index_finds_what_reading_finds(words: list[str], beginning: bool) -> None:
+    trace = minimal_trace(events=[event(1, text=" ".join(words))])
+    with Store(":memory:") as store:
+        store.add(trace)
+        for word in words:
+            text = f"{word[:2]}*" if beginning else word
+            assert store.search(text, session_id="t-1") == list(hits_in(trace, text))
+
+
+@pytest.mark.parametrize(
+    "text", ["w*", "w* hay", "w1*", "w* x9*", "w* absent", '"hay w"*', "q* w*", "z*"]
+)
+@pytest.mark.parametrize("session", [None, "big"])
+def test_a_beginning_of_many_words_finds_what_its_words_find(
+    store: Store, text: str, session: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.save_traces((event(n, text=f"hay w{n} x{n % 10}", error="") for n in range(200)), "big")
+    store.save_traces((event(n, text=f"hay q{n} x{n % 10}") for n in range(20)), "small")
+
+    def found(limit: int, offset: int) -> object:
+        return (
+            store.search(text, session_id=session, limit=limit, offset=offset),
+            store.get_traces(session, search_text=text, limit=limit, errors=True),
+        )
+
+    pages = [(5, 0), (5, 12), (300, 0)]
+    by_index = [found(*page) for page in pages]
+    monkeypatch.setattr("evaltrace.store.matching._MANY_WORDS", 3)
+    for glance in (1000, 30):
+        monkeypatch.setattr("evaltrace.store.matching._GLANCE", glance)
+        assert [found(*page) for page in pages] == by_index
+
+
+def test_sums_of_absurd_numbers_stay_numbers(store: Store) -> None:
+    absurd = [event(n, usage=Usage(input_tokens=2**62, output_tokens=1)) for n in range(3)]
+    for _ in range(3):
+        store.save_traces(absurd, "s")
+    trace, totals = store.read("s"), store.summary("s")
+    assert trace is not None
+    assert totals is not None
+    assert violations(msgspec.to_builtins(trace)) == []
+    assert (totals.by_type[0].input_tokens, totals.by_type[0].output_tokens) == (2**63 - 1, 9)
+    assert store.check() == []
+
+
+def test_limits_may_be_larger_than_any_number_of_rows(store: Store) -> None:
+    session, many = filled(store), 10**30
+    assert len(store.get_sessions(many)) == 1
+    assert store.get_sessions(many, many) == []
+    assert len(store.search("hay", limit=many)) == 99
+    assert store.search("hay", limit=many, offset=many) == []
+    assert len(store.get_traces(session, limit=many)) == 100
+    assert store.get_traces(session, after=many) == []
+    assert store.get_traces(session, min_duration_ms=many) == []
 
 
 def test_hits_say_where_the_words_stand(store: Store) -> None:

@@ -76,6 +76,7 @@ def test_what_cannot_be_added_is_told_and_the_rest_is_kept(tmp_path: Path) -> No
     done = run("add", file, store=tmp_path / "runs.db")
     assert done.exit_code == 1
     assert "Not a file of traces" in done.stderr
+    assert [row["id"] for row in lines("sessions", store=tmp_path / "runs.db")] == ["t-1"]
     missing = run("add", tmp_path / "none.json", store=tmp_path / "runs.db")
     assert missing.exit_code == 1
     assert "none.json" in missing.stderr
@@ -100,6 +101,28 @@ def test_sessions_are_listed(place: Path) -> None:
     assert (nothing.stdout, nothing.stderr) == ("", "None found.\n")
 
 
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_session_is_named_in_full_in_a_table_of_any_width(place: Path, width: int) -> None:
+    names = [f"the-same-long-beginning-of-a-name-{letter}__3f-88ab" for letter in "xy"]
+    with Store(place) as store:
+        store.add_all(
+            minimal_trace(trace_id=name, events=[Event(id="1", type="x")]) for name in names
+        )
+    for command in ("sessions", "events"):
+        text = said(command, "--width", str(width), store=place)
+        shown = [line.split()[0] for line in text.splitlines() if line.startswith("the-same")]
+        assert sorted(shown) == [name[:35] for name in names]
+        assert all(len(line) <= width for line in text.splitlines())
+        assert said("events", shown[0], store=place)
+
+
+def test_numbers_may_be_as_large_as_people_write_them(place: Path) -> None:
+    many = "9" * 40
+    assert len(lines("sessions", "--limit", many, store=place)) == 2
+    assert lines("sessions", "--offset", many, store=place) == []
+    assert lines("events", "abc", "--after", many, store=place) == []
+
+
 def test_events_are_listed(place: Path) -> None:
     text = said("events", "abc", store=place)
     assert "Look at this" in text
@@ -116,13 +139,13 @@ def test_events_are_listed(place: Path) -> None:
 
 
 def test_a_search_shows_where_the_words_stand(place: Path) -> None:
-    assert said("search", "permission", store=place) == (
-        "abc-1 2 tool_call output  Permission denied\n"
-    )
-    [hit] = lines("search", "denied", "--session", "abc", store=place)
-    assert (hit["session_id"], hit["field"], hit["marks"]) == ("abc-1", "output", [[11, 17]])
+    [title, hit] = said("search", "permission", store=place).splitlines()
+    assert title.split()[0] == "FAIL"
+    assert hit.endswith("  2   output  «Permission» denied")
+    [found] = lines("search", "denied", "--session", "abc", store=place)
+    assert (found["session_id"], found["field"], found["marks"]) == ("abc-1", "output", [[11, 17]])
     nothing = run("search", "absent", store=place)
-    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "Nothing found.\n")
+    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", 'No hit for "absent".\n')
 
 
 @pytest.mark.parametrize(

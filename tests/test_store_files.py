@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from evaltrace.errors import StoreFailure
 from evaltrace.store import Store, default_place, is_store
 from evaltrace.store.creation import create_store
 from evaltrace.store.migrations import STEPS, VERSION, migrate
-from evaltrace.trace import Event, Usage
+from evaltrace.trace import Event, TraceError, Usage
 from traces import minimal_trace
 
 WRITERS, EVENTS = 8, 120
@@ -364,17 +366,87 @@ def test_a_store_for_reading_refuses_to_write(place: Path) -> None:
     assert [path.name for path in place.parent.iterdir()] == ["store.db"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_store_in_a_folder_that_may_not_be_written_to_is_read(place: Path) -> None:
-    place.parent.chmod(0o500)
-    place.chmod(0o400)
-    try:
-        with Store(place, read_only=True) as store:
-            assert store.read("t-2") is not None
-        with pytest.raises(StoreFailure), Store(place) as store:
-            store.add(minimal_trace())
-    finally:
-        place.parent.chmod(0o700)
+@pytest.fixture
+def offered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A store that others may only read, in a folder that they may write to."""
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork here")
+    folder = Path(tempfile.mkdtemp())  # not in pytest's own, which others may not enter
+    with Store(folder / "store.db") as store:
+        store.save_trace(_event(0, 0), "s")
+    (folder / "store.db").chmod(0o444)
+    folder.chmod(0o777)
+    yield folder / "store.db"
+    folder.chmod(0o700)
+    shutil.rmtree(folder)
+
+
+def as_another(act: Callable[[], object]) -> int:
+    """Act in a child, as somebody who is not root; give the exit code: 0 where all went well."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setresgid(65534, 65534, 65534)
+                os.setresuid(65534, 65534, 65534)
+            act()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("folder", [0o777, 0o555])
+def test_who_may_only_read_a_store_leaves_its_folder_alone(offered: Path, folder: int) -> None:
+    def read() -> None:
+        with Store(offered, read_only=True) as store:
+            assert len(store.get_traces("s")) == 1
+            assert store.stats().journal == "wal"
+            assert store.check() == []
+            assert os.listdir(offered.parent) == ["store.db"]
+        with pytest.raises(StoreFailure, match="may not be written to"):
+            Store(offered)
+
+    offered.parent.chmod(folder)
+    assert as_another(read) == 0
+    assert os.listdir(offered.parent) == ["store.db"]
+
+
+def test_who_may_only_read_sees_what_is_written_meanwhile(offered: Path) -> None:
+    begun, written = os.pipe(), os.pipe()
+
+    def wait_for_a_write() -> None:
+        os.write(begun[1], b"!")
+        os.read(written[0], 1)
+
+    def read_too_long(store: Store) -> None:
+        with store._connection.snapshot() as connection:
+            connection.execute("SELECT 1 FROM events").fetchone()
+            wait_for_a_write()
+
+    def follow() -> None:
+        with Store(offered, read_only=True) as store:
+            for number in (2, 3):
+                wait_for_a_write()
+                assert len(store.get_traces("s")) == number
+        with (
+            Store(offered, read_only=True) as store,
+            pytest.raises(StoreFailure, match="while it was read"),
+        ):
+            read_too_long(store)
+
+    def write() -> None:
+        for number in (1, 2, 3):
+            os.read(begun[0], 1)
+            with Store(offered) as store:
+                store.save_trace(_event(0, number), "s")
+            os.write(written[1], b"!")
+
+    offered.chmod(0o644)
+    threading.Thread(target=write, daemon=True).start()
+    assert as_another(follow) == 0
 
 
 def test_the_folder_of_a_store_is_made(tmp_path: Path) -> None:
@@ -431,6 +503,53 @@ def test_check_finds_what_is_wrong(
         assert any(message in problem.message for problem in problems)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE documents SET document = '{'",
+        "UPDATE documents SET document = '{}'",
+        "UPDATE documents SET exact = x'ff00'",
+        "UPDATE events SET raw_input = '{', input_is_json = 1",
+        "UPDATE events SET data = x'ff'",
+        "UPDATE events SET exact = x'7b7d'",
+        "UPDATE events SET duration_ms = 'long'",
+        "UPDATE sessions SET task = x'ff'",
+        "UPDATE totals SET type = x'ff'",
+    ],
+)
+def test_what_nobody_can_read_is_told(place: Path, statement: str) -> None:
+    change(place, statement, "UPDATE sessions SET live = 1")
+    with Store(place, read_only=True) as store:
+        with pytest.raises(StoreFailure, match=r"nobody can read") as caught:
+            _ask_everything(store)
+        assert caught.value.where == str(place)
+        assert "store_unreadable" in {problem.code for problem in store.check()}
+
+
+def _ask_everything(store: Store) -> None:
+    for session in store.get_sessions():
+        store.get_traces(session.id)
+        store.search("word")
+        store.read(session.id)
+
+
+def test_events_of_no_session_are_not_shown(place: Path) -> None:
+    change(place, "DELETE FROM sessions WHERE id = 't-1'")
+    with Store(place, read_only=True) as store:
+        assert store.get_traces() == []
+        assert store.search("word") == []
+        assert {problem.code for problem in store.check()} >= {"store_orphan"}
+
+
+def test_a_retention_that_is_no_number_removes_nothing(place: Path) -> None:
+    change(place, "INSERT INTO settings VALUES ('retention_days', 'some')")
+    with Store(place) as store:
+        with pytest.raises(StoreFailure, match="no number"):
+            store.cleanup_old_traces(benchmark=True)
+        store.set_retention_days(3)
+        assert store.get_retention_days() == 3
+
+
 def test_check_finds_a_damaged_page(place: Path) -> None:
     connection = sqlite3.connect(place)
     question = "SELECT rootpage FROM sqlite_master WHERE name = 'events_by_id'"
@@ -463,12 +582,19 @@ def test_a_copy_is_whole_and_never_replaces_a_file(place: Path, tmp_path: Path) 
 
 
 def test_the_views_open_without_evaltrace(place: Path) -> None:
+    broken = TraceError(type="Boom", message="it broke", cause="sandbox_failed")
+    with Store(place) as store:
+        store.add(minimal_trace(trace_id="t-3", status="error", error=broken))
     connection = sqlite3.connect(place)
     for view in ("runs", "event_list", "failures", "tool_calls"):
         connection.execute(f"SELECT * FROM {view}").fetchall()
     assert connection.execute("SELECT id, total_events FROM runs").fetchall() == [
         ("t-1", 9),
         ("t-2", 0),
+        ("t-3", 0),
+    ]
+    assert connection.execute("SELECT id, cause FROM failures").fetchall() == [
+        ("t-3", "sandbox_failed")
     ]
     found = connection.execute(
         "SELECT session_id, seq FROM event_list"

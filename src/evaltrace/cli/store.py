@@ -6,11 +6,13 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from evaltrace.cli.search import search as search_places
 from evaltrace.cli.storing import (
     Moment,
     add,
@@ -25,12 +27,12 @@ from evaltrace.cli.viewing import Duration
 from evaltrace.untrusted import one_line, printable
 
 if TYPE_CHECKING:
-    from evaltrace.store import Hit, Session, StoredEvent
+    from evaltrace.store import Session, StoredEvent
 
 _TO_THE_MINUTE, _CLOCK = slice(5, 16), slice(11, 23)
 _TEXT, _NAME = 200, 24
-_LEAST = 8
-"""Columns that the last part of a table needs; with fewer it is left out."""
+_BETWEEN, _LEAST = 2, 8
+"""Columns between the parts of a table; those that the last part needs, or it is left out."""
 
 
 @click.group()
@@ -183,48 +185,23 @@ def _event_row(event: StoredEvent) -> list[Any]:
 @store.command("search")
 @click.argument("text")
 @click.option("--session", metavar="SESSION", help="Only in this session.")
-@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
 @click.option("--offset", type=click.IntRange(min=0), default=0, help="Leave out the first ones.")
 @lines_option
+@width_option
 @store_option
-def search(
-    text: str, session: str | None, limit: int, offset: int, form: str, store: Path | None
-) -> None:
+def search(text: str, session: str | None, store: Path | None, **chosen: Any) -> None:
     """Find sessions and events with all the words of TEXT, "phrases" and beginnings*.
 
-    Looked into are instructions, answers, errors, messages, the input and output of tools,
-    names. In all sessions, those stored last come first.
+    This is `evaltrace search` in a store only. In all sessions, those stored last come first.
 
     \b
     Example:
       evaltrace store search "permission denied"
       evaltrace store search 'Timeout* "no such file"' --format json
     """
-    with opened(store) as source:
-        name = None if session is None else find_session(source, session).id
-        hits = source.search(text, session_id=name, limit=limit, offset=offset)
-        ids = source.short_ids(hit.session_id for hit in hits)
-    if form == "json":
-        _print_lines(hits)
-        return
-    for hit, short in zip(hits, ids, strict=True):
-        # click takes the marks out where the output is no terminal.
-        click.echo(f"{_place(hit, short)}  {_marked(hit)}")
-    if not hits:
-        click.echo("Nothing found.", err=True)
-
-
-def _place(hit: Hit, session: str) -> str:
-    event = "" if hit.event_id is None else f" {hit.seq} {hit.type}"
-    return one_line(f"{session}{event} {hit.field}", _TEXT)
-
-
-def _marked(hit: Hit) -> str:
-    parts, end = [], 0
-    for first, last in hit.marks:
-        parts += [hit.text[end:first], click.style(hit.text[first:last], bold=True, fg="red")]
-        end = last
-    return "".join([*parts, hit.text[end:]])
+    context = click.get_current_context()
+    context.invoke(search_places, text=text, task=session, store=store, **chosen)
 
 
 @store.command("prune")
@@ -356,17 +333,24 @@ def back_up(target: Path, store: Path | None) -> None:
 
 
 def _print_table(names: Sequence[str], rows: Sequence[list[Any]], width: int | None) -> None:
-    """Print a table whose last column gets the room that the others leave."""
+    """Print as many columns as fit, the first one whole; the last gets the room that is left."""
     from evaltrace.reports.answers import render_grid
     from evaltrace.reports.columns import columns, head, line_of
 
     if not rows:
         click.echo("None found.", err=True)
         return
-    others = [max(map(columns, map(str, column))) for column in zip(names, *rows, strict=True)][:-1]
-    room = _columns(width) - sum(others) - 2 * len(others)
-    cut = [[*row[:-1], *([head(line_of(row[-1]), room)] if room >= _LEAST else [])] for row in rows]
-    click.echo(render_grid(names[: len(cut[0])], cut, _columns(width)), nl=False)
+    widths = [max(map(columns, map(str, column))) for column in zip(names, *rows, strict=True)][:-1]
+    # Whoever copies a session from the first column needs all of it.
+    wide = max(_columns(width), widths[0])
+    ends = list(accumulate(size + _BETWEEN for size in widths))
+    number = sum(end - _BETWEEN <= wide for end in ends)
+    room = wide - ends[-1]
+    if room < _LEAST:
+        shown = [row[:number] for row in rows]
+    else:
+        shown = [[*row[:-1], head(line_of(row[-1]), room)] for row in rows]
+    click.echo(render_grid(names[: len(shown[0])], shown, wide), nl=False)
 
 
 def _columns(width: int | None) -> int:

@@ -22,7 +22,7 @@ Sums: TypeAlias = dict[tuple[str, ...], tuple[float, ...]]
 
 def label(value: str | None) -> str:
     """Write a value from outside as a label; absent is empty, which Prometheus takes as absent."""
-    return one_line(value, _WIDTH) if value else ""
+    return one_line(str(value), _WIDTH) if value else ""
 
 
 def fold(

@@ -62,16 +62,14 @@ def open_store(store: str | Path | None = None) -> closing[Connection]:
 
 _RUNS = "SELECT intent, status, count(*) FROM sessions GROUP BY intent, status"
 _RUNNING = "SELECT count(*) FROM sessions WHERE status = 'running'"
-_TOKENS = f"SELECT model, {', '.join(f'sum({k}_tokens)' for k in _KINDS)} FROM sessions GROUP BY 1"
+# Summed as floats: whole numbers that are too large would be an error.
+_SUMS = ", ".join(f"sum({kind}_tokens + 0.0)" for kind in _KINDS)
+_TOKENS = f"SELECT model, {_SUMS} FROM sessions GROUP BY 1"
 _COST = (
     "SELECT model, sum(total_cost_usd) FROM sessions WHERE total_cost_usd IS NOT NULL GROUP BY 1"
 )
 _EVENTS = "SELECT type, sum(events) FROM totals GROUP BY type"
-_ERRORS = """
-SELECT json_extract(d.document, '$.error.cause') AS cause, count(*)
-FROM sessions AS s LEFT JOIN documents AS d ON d.session_key = s.key
-WHERE s.error IS NOT NULL GROUP BY cause
-"""
+_ERRORS = "SELECT cause, count(*) FROM sessions WHERE error IS NOT NULL GROUP BY cause"
 
 
 def _buckets() -> str:

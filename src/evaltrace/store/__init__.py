@@ -4,7 +4,6 @@ What a benchmark trial or a finished run left is added whole; a live run comes a
 and its events, one by one. Either is read back as a Trace, to the last field.
 """
 
-from evaltrace.store.connection import MEMORY
 from evaltrace.store.exact import to_json
 from evaltrace.store.forms import (
     ArmTotals,
@@ -19,6 +18,7 @@ from evaltrace.store.forms import (
 )
 from evaltrace.store.header import is_store
 from evaltrace.store.opened import default_place
+from evaltrace.store.opening import MEMORY
 from evaltrace.store.searching import hits_in
 from evaltrace.store.store import Store
 

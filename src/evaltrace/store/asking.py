@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from evaltrace.store import checking, reading, writing
+from evaltrace.store import checking, naming, reading, writing
 from evaltrace.store.choosing import ALL, Wanted, find_events
 from evaltrace.store.forms import ArmTotals, Hit, Session, Stats, StoredEvent, Totals
 from evaltrace.store.opened import Opened
 from evaltrace.store.reading import Chosen, Time
-from evaltrace.store.rows import to_given_us
+from evaltrace.store.rows import bounded, to_given_us
 from evaltrace.store.searching import find_hits
 from evaltrace.store.terms import to_query
 from evaltrace.trace import Trace
@@ -20,11 +20,11 @@ from evaltrace.untrusted import clean
 class Asking(Opened):
     """A store that answers questions; none of them changes it."""
 
-    def read(self, session_id: str) -> Trace | None:
-        """Read the whole trace of a session; None when there is none of that id."""
+    def read(self, session_id: str, *, events: bool = True) -> Trace | None:
+        """Read the whole trace of a session, or without its events; None if there is none."""
         with self._connection.snapshot() as connection:
             found = writing.find_session(connection, clean(session_id))
-            return None if found is None else reading.trace_of(connection, found[0])
+            return None if found is None else reading.trace_of(connection, found[0], events)
 
     def read_all(self, **chosen: Any) -> Iterator[Trace]:
         """Read whole traces one at a time, as `get_sessions` chooses and orders them."""
@@ -51,6 +51,15 @@ class Asking(Opened):
         """Name up to three sessions whose ids begin like a text."""
         with self._connection.snapshot() as connection:
             return reading.near_ids(connection, session_id)
+
+    def sessions_named(self, name: str) -> list[Session]:
+        """List the sessions that a name stands for, those that started last first.
+
+        It is an id, a task id, or a task's name with or without its organisation, or a pattern
+        of one with * and ?.
+        """
+        with self._connection.snapshot() as connection:
+            return reading.sessions_of(connection, naming.keys_named(connection, name))
 
     def get_sessions(self, limit: int | None = 50, offset: int = 0, **chosen: Any) -> list[Session]:
         """List sessions, those that started last first.
@@ -102,7 +111,7 @@ class Asking(Opened):
                 query=query,
             )
             return find_events(
-                connection, wanted, ALL if limit is None else limit, self._searchable
+                connection, wanted, ALL if limit is None else bounded(limit), self._searchable
             )
 
     def get_event(self, session_id: str, event_id: str) -> StoredEvent | None:
@@ -111,13 +120,33 @@ class Asking(Opened):
             found = writing.find_session(connection, clean(session_id))
             return None if found is None else reading.event_by_id(connection, found[0], event_id)
 
+    def event_ids(self, session_id: str, beginning: str, limit: int = 10) -> list[str]:
+        """List ids of a session's events that begin like a text."""
+        with self._connection.snapshot() as connection:
+            found = writing.find_session(connection, clean(session_id))
+            return naming.ids_from(connection, found[0], beginning, limit) if found else []
+
+    def missing_parents(
+        self, session_id: str, limit: int = 100, *, thorough: bool = False
+    ) -> tuple[list[str], bool]:
+        """List ids that events of a session name as their parent and that no event has.
+
+        Also tell whether these are all. Of very many parents only the first are looked for,
+        unless `thorough`.
+        """
+        with self._connection.snapshot() as connection:
+            found = writing.find_session(connection, clean(session_id))
+            if found is None:
+                return [], True
+            return naming.missing_parents(connection, found[0], limit, thorough)
+
     def search(
         self, text: str, *, session_id: str | None = None, limit: int = 20, offset: int = 0
     ) -> list[Hit]:
         """Find all of some words, "phrases" and beginnings*: in one session in order.
 
-        In all sessions, those stored last come first. Letters are looked for in either case and
-        without accents.
+        In all sessions, those stored last come first. Letters are looked for in either case,
+        Latin ones without accents.
         """
         with self._connection.snapshot() as connection:
             found = None

@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from evaltrace.errors import Problem, StoreFailure
-from evaltrace.store.connection import MEMORY, Connection, code_of
+from evaltrace.store.connection import Connection
 from evaltrace.store.creation import published
 from evaltrace.store.forms import Stats
+from evaltrace.store.header import has_log
+from evaltrace.store.opening import MEMORY, code_of
+from evaltrace.store.reading import sessions_of, totals_of
 from evaltrace.store.retention import days
+from evaltrace.store.rows import Unreadable, to_event
+from evaltrace.store.writing import document_of, rows_of
 
 _MOST = 100
 
@@ -50,7 +55,8 @@ def stats_of(connection: sqlite3.Connection, path: str, searchable: bool) -> Sta
         path=path,
         version=version,
         size_bytes=None if path == MEMORY else Path(path).stat().st_size,
-        journal=journal,
+        # Of a file that may not be written to, SQLite says what it would not use.
+        journal="wal" if path != MEMORY and has_log(Path(path)) else journal,
         searchable=searchable,
         retention_days=days(connection),
         sessions=sessions,
@@ -81,6 +87,7 @@ def problems_of(store: Connection, searchable: bool) -> list[Problem]:
     with store.snapshot() as connection:
         found += _broken_links(connection, store.place)
         found += _wrong_totals(connection, store.place)
+        found += _unreadable(connection, store.place)
         if searchable:
             found += _unsearchable(connection, store.place)
     if searchable:
@@ -90,6 +97,7 @@ def problems_of(store: Connection, searchable: bool) -> list[Problem]:
 
 _RESTORE = "Take the store from a backup; what can still be read: evaltrace store export."
 _ADD_AGAIN = "Add the traces of the session again; that replaces it whole."
+_WITHOUT = "Take the store from a backup, or export the other sessions by their ids."
 _NEW = "Export the traces and add them to a new store: evaltrace store export."
 
 
@@ -111,6 +119,23 @@ def _broken_links(connection: sqlite3.Connection, place: str) -> Iterator[Proble
     for (session,) in rows.fetchmany(_MOST):
         message = f"session {session} has no document"
         yield Problem(code="store_orphan", path=place, message=message, hint=_ADD_AGAIN)
+
+
+def _unreadable(connection: sqlite3.Connection, place: str) -> Iterator[Problem]:
+    """Read everything; without a document it is told already."""
+    rows = connection.execute(
+        "SELECT id, key FROM sessions WHERE key IN (SELECT session_key FROM documents)"
+    )
+    for session, key in rows:
+        try:
+            sessions_of(connection, [key])
+            totals_of(connection, key)
+            document_of(connection, key)
+            for row in rows_of(connection, key):
+                to_event(row)
+        except Unreadable as error:
+            message = f"session {session} cannot be read ({error})"
+            yield Problem(code="store_unreadable", path=place, message=message, hint=_WITHOUT)
 
 
 def _wrong_totals(connection: sqlite3.Connection, place: str) -> Iterator[Problem]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from evaltrace.store.forms import StoredEvent
+from evaltrace.store.matching import Scope, matching_keys
 from evaltrace.store.reading import stored_events
-from evaltrace.store.rows import first_key, last_key
+from evaltrace.store.rows import LARGEST, bounded, first_key, last_key
 from evaltrace.store.terms import Query
 from evaltrace.store.wording import words_of_event
 from evaltrace.untrusted import clean
@@ -20,7 +21,6 @@ ALL = -1
 _GLANCE = 20_000
 """Events that are looked at in order before an index is asked: most filters fit many."""
 _MOST_COUNTED = 200_000
-_LARGEST = 2**63 - 1
 _ORDERED = ("events_that_failed", "events_by_type", "events_by_parent")
 """Indexes that find what fits one value, in the order of the events."""
 
@@ -43,7 +43,7 @@ class Wanted:
     query: Query | None = None
 
     @property
-    def order(self) -> str:
+    def order(self) -> Literal["ASC", "DESC"]:
         """In which order the events are given."""
         return "DESC" if self.session is None else "ASC"
 
@@ -51,8 +51,9 @@ class Wanted:
     def keys(self) -> tuple[int, int]:
         """The smallest and the largest key that an event may have."""
         if self.session is None:
-            return 0, _LARGEST
-        return first_key(self.session) + max(self.after or 0, 0) + 1, last_key(self.session)
+            return 0, LARGEST
+        first = bounded(first_key(self.session) + max(self.after or 0, 0) + 1)
+        return first, bounded(last_key(self.session))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +103,11 @@ def _tests(wanted: Wanted, kind: str | None) -> list[_Test]:
     if kind is not None:
         tests.append(_Test("type = ?", (clean(kind),), "events_by_type"))
     if wanted.min_duration_ms is not None:
-        least = wanted.min_duration_ms
+        least = float(wanted.min_duration_ms)
         tests.append(_Test("duration_ms >= ?", (least,), "events_by_duration"))
     if wanted.start is not None or wanted.end is not None:
-        first = -_LARGEST if wanted.start is None else wanted.start
-        last = _LARGEST if wanted.end is None else wanted.end
+        first = -LARGEST if wanted.start is None else wanted.start
+        last = LARGEST if wanted.end is None else wanted.end
         tests.append(_Test("at_us BETWEEN ? AND ?", (first, last), "events_by_time"))
     return tests
 
@@ -114,17 +115,9 @@ def _tests(wanted: Wanted, kind: str | None) -> list[_Test]:
 def _searched(
     connection: sqlite3.Connection, wanted: Wanted, query: Query, tests: list[_Test], limit: int
 ) -> list[int]:
-    if not query.terms:
-        return []
-    # The index gives its rows in order; what it finds is looked at one by one.
     where = "".join(f" AND {test.sql}" for test in tests)
-    return _listed(
-        connection,
-        "SELECT texts.rowid FROM texts CROSS JOIN events ON events.key = texts.rowid"
-        f" WHERE texts MATCH ? AND texts.rowid BETWEEN ? AND ?{where}"
-        f" ORDER BY texts.rowid {wanted.order} LIMIT ?",
-        (query.match, *wanted.keys, *_values(tests), limit),
-    )
+    scope = Scope(keys=wanted.keys, order=wanted.order, events_where=where, values=_values(tests))
+    return matching_keys(connection, query, scope, limit)
 
 
 def _filtered(
@@ -202,7 +195,6 @@ def _read_through(
     for key in _keys(connection, replace(wanted, query=None), ALL):
         if len(found) == limit:
             break
-        [event] = stored_events(connection, [key])
-        if query.is_in(words_of_event(event)):
-            found.append(event)
+        events = stored_events(connection, [key])
+        found += [event for event in events if query.is_in(words_of_event(event))]
     return found

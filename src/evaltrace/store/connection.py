@@ -16,11 +16,18 @@ from evaltrace.errors import StoreFailure
 from evaltrace.store.creation import create_store
 from evaltrace.store.header import check_header, check_version
 from evaltrace.store.migrations import VERSION, migrate
+from evaltrace.store.opening import (
+    MEMORY,
+    Stamp,
+    code_of,
+    connect,
+    open_to_read,
+    open_to_write,
+    stamp_of,
+)
+from evaltrace.store.rows import Unreadable
 
 T = TypeVar("T")
-
-MEMORY = ":memory:"
-"""The name of a store that lives in this process only."""
 
 _PATIENCE_S = 120.0
 """How long another program's write is waited for; one takes milliseconds."""
@@ -30,25 +37,16 @@ _LONG_LOG, _MUCH_LOG = 8 << 20, 64 << 20
 """Bytes of the log of writes after which it is begun anew; more of them to try that again."""
 _WAIT_MS = 250
 
-_SETTINGS = (
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA synchronous = NORMAL",
-    # SQLite's own way never gets to the end of the log while there are readers at all times.
-    "PRAGMA wal_autocheckpoint = 0",
-    "PRAGMA cache_size = -8000",
-    # A store may come from anybody: what is in its schema must not do anything.
-    "PRAGMA trusted_schema = OFF",
-    "PRAGMA cell_size_check = ON",
-)
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _HINTS = {
     sqlite3.SQLITE_FULL: "Make space on the disk; what was stored before is safe.",
-    sqlite3.SQLITE_READONLY: "It can be read: Store(PATH, read_only=True).",
+    sqlite3.SQLITE_READONLY: "It can be read; to write, name another file with --store PATH.",
     sqlite3.SQLITE_CANTOPEN: "Check that the folder is there and may be written to.",
     sqlite3.SQLITE_PERM: "Check that you may read the file and its folder.",
-    sqlite3.SQLITE_IOERR: "On a network file system, keep the store on a local disk instead.",
+    sqlite3.SQLITE_IOERR: "Is the disk full? A network file system? What was stored is safe.",
 }
+_CHECK = "`evaltrace store check` says where; take it from a backup."
 _left_by_fork: list[sqlite3.Connection] = []
 """A parent's connections: closing one in a child would take the file from under the parent."""
 
@@ -64,6 +62,7 @@ class Connection:
         self._path = Path(place).absolute()
         self._log = self._path.with_name(f"{self._path.name}-wal")
         self._longest_log = _LONG_LOG
+        self._stamp: Stamp | None = None
         self._open: sqlite3.Connection | None = self._connected()
 
     def close(self) -> None:
@@ -77,7 +76,7 @@ class Connection:
     def snapshot(self) -> Iterator[sqlite3.Connection]:
         """Open the store for reading: all statements see the same moment."""
         self._notice_fork()
-        with self._lock, self._our_errors():
+        with self._lock, self._unchanged(), self._our_errors():
             connection = self._connection()
             connection.execute("BEGIN")
             try:
@@ -86,6 +85,26 @@ class Connection:
             finally:
                 with suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """See to it that a file which SQLite takes for one that nobody changes is none."""
+        if self._stamp is None:
+            yield
+            return
+        if self._is_changed():
+            before, self._open = self._connection(), self._connected()
+            before.close()
+        try:
+            yield
+        finally:
+            if self._stamp is not None and stamp_of(self._path) != self._stamp:
+                hint = "Read it again."
+                what = "The store was written to while it was read"
+                raise StoreFailure(what, where=self.place, hint=hint)
+
+    def _is_changed(self) -> bool:
+        return stamp_of(self._path) != self._stamp or _size(self._log) > 0
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -110,10 +129,7 @@ class Connection:
 
         Readers of the old part are waited for; where one stays, later and later.
         """
-        try:
-            size = self._log.stat().st_size
-        except OSError:  # no such log: a store in memory, or a journal of another kind
-            return
+        size = _size(self._log)  # 0 for a store in memory, or a journal of another kind
         if size < self._longest_log:
             return
         self._longest_log = size + min(size, _MUCH_LOG)
@@ -131,7 +147,7 @@ class Connection:
     def alone(self) -> Iterator[sqlite3.Connection]:
         """Give the connection outside of a transaction, for what SQLite wants so."""
         self._notice_fork()
-        with self._lock, self._our_errors():
+        with self._lock, self._unchanged(), self._our_errors():
             yield self._connection()
 
     @contextmanager
@@ -170,7 +186,7 @@ class Connection:
     def _connected(self) -> sqlite3.Connection:
         with self._our_errors():
             if self.place == MEMORY:
-                connection = _connect(MEMORY)
+                connection = connect(MEMORY)
                 migrate(connection)
                 return connection
             path = self._path
@@ -183,7 +199,7 @@ class Connection:
         if not there:
             hint = "`evaltrace store add JOB` makes one."
             raise StoreFailure("There is no store", where=str(path), hint=hint)
-        connection = self._opened_for_reading(path)
+        connection, self._stamp = open_to_read(path, self._patient)
         try:
             [version] = connection.execute("PRAGMA user_version").fetchone()
             if version < VERSION:
@@ -196,27 +212,10 @@ class Connection:
             raise
         return connection
 
-    def _opened_for_reading(self, path: Path) -> sqlite3.Connection:
-        uri = path.absolute().as_uri()
-        with suppress(sqlite3.OperationalError):
-            # So that the files beside it go when the last one closes it.
-            connection = self._patiently(_connect, f"{uri}?mode=rw")
-            connection.execute("PRAGMA query_only = ON")
-            return connection
-        with suppress(sqlite3.OperationalError):
-            return self._patiently(_connect, f"{uri}?mode=ro")
-        # In a folder that may not be written to, SQLite reads only what cannot change.
-        wal = path.with_name(f"{path.name}-wal")
-        if wal.exists() and wal.stat().st_size:
-            hint = f"Copy it with {wal.name} into a folder that may be written to."
-            what = "The store was not closed, and its folder may not be written to"
-            raise StoreFailure(what, where=str(path), hint=hint)
-        return self._patiently(_connect, f"{uri}?mode=ro&immutable=1")
-
     def _writing(self, path: Path, there: bool) -> sqlite3.Connection:
         if not there:
             create_store(path)
-        connection = self._patiently(_connect, f"{path.absolute().as_uri()}?mode=rw")
+        connection = open_to_write(path, self._patient)
         try:
             [version] = self._patiently(connection.execute, "PRAGMA user_version").fetchone()
             check_version(path, version, VERSION)
@@ -236,6 +235,9 @@ class Connection:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise
+
+    def _patient(self, place: str) -> sqlite3.Connection:
+        return self._patiently(connect, place)
 
     def _patiently(self, act: Callable[[str], T], text: str) -> T:
         """Act until the file is not locked by others.
@@ -258,12 +260,14 @@ class Connection:
             yield
         except sqlite3.Error as error:
             raise self._failure(error) from error
+        except Unreadable as error:
+            what = f"The store holds what nobody can read ({error})"
+            raise StoreFailure(what, where=self.place, hint=_CHECK) from error
 
     def _failure(self, error: sqlite3.Error) -> StoreFailure:
         code = code_of(error)
         if code in _DAMAGED:
-            hint = "`evaltrace store check` says where; take it from a backup."
-            return StoreFailure(f"The store is damaged ({error})", where=self.place, hint=hint)
+            return StoreFailure(f"The store is damaged ({error})", where=self.place, hint=_CHECK)
         if code in _BUSY:
             hint = "Another program has been writing to it all the time: is one stuck?"
             what = f"The store was locked for {_PATIENCE_S:.0f} s"
@@ -275,21 +279,8 @@ class Connection:
         return StoreFailure(f"Cannot {what} the store ({error})", where=self.place, hint=advice)
 
 
-def _connect(place: str) -> sqlite3.Connection:
-    # Several threads may use it: one at a time, which the lock sees to.
-    connection = sqlite3.connect(
-        place, timeout=0, isolation_level=None, check_same_thread=False, uri=place != MEMORY
-    )
+def _size(path: Path) -> int:
     try:
-        for setting in _SETTINGS:
-            connection.execute(setting)
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def code_of(error: sqlite3.Error) -> int:
-    """Give the primary result code; -1 for an error of Python's module itself."""
-    return getattr(error, "sqlite_errorcode", -1) & 0xFF
+        return path.stat().st_size
+    except OSError:
+        return 0

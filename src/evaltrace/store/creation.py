@@ -56,7 +56,8 @@ def published(path: Path, *, new: bool = False) -> Iterator[Path]:
         ) from None
     finally:
         for suffix in ("", "-journal", "-wal", "-shm"):
-            aside.with_name(aside.name + suffix).unlink(missing_ok=True)
+            with suppress(OSError):  # what was to be done is done, or has its own error
+                aside.with_name(aside.name + suffix).unlink(missing_ok=True)
 
 
 def _put(aside: Path, path: Path) -> None:

@@ -36,7 +36,7 @@ def to_exact(value: Any, kind: type[T]) -> tuple[bytes, T]:
 
 
 def from_exact(encoded: bytes, kind: type[T]) -> T:
-    """Decode what `to_exact` made."""
+    """Decode what `to_exact` made; raises ValueError for anything else."""
     return msgspec.convert(json.loads(encoded.decode("utf-8", "surrogatepass")), kind)
 
 

@@ -13,7 +13,7 @@ APPLICATION_ID = 0x45765472
 
 _MAGIC = b"SQLite format 3\x00"
 _LENGTH = 100
-_PAGE_SIZE, _PAGES, _VERSION, _APPLICATION = 16, 28, 60, 68
+_PAGE_SIZE, _LOGGED, _PAGES, _VERSION, _APPLICATION = 16, 18, 28, 60, 68
 """Where the header has them; all are big-endian."""
 
 _LOOKS, _PAUSE_S = 4, 0.05
@@ -30,6 +30,12 @@ def is_store(path: str | Path) -> bool:
     except (OSError, ValueError):
         return False
     return header.startswith(_MAGIC) and _number(header, _APPLICATION) == APPLICATION_ID
+
+
+def has_log(path: Path) -> bool:
+    """Tell whether writes go to a log beside the file, so that others may read meanwhile."""
+    header, _ = _read(path)
+    return header[_LOGGED : _LOGGED + 1] == b"\x02"
 
 
 def check_header(path: Path, newest: int) -> bool:

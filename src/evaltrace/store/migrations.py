@@ -33,6 +33,7 @@ CREATE TABLE sessions (
   duration_s REAL,
   reward REAL,
   error TEXT,
+  cause TEXT,
   total_events INTEGER NOT NULL DEFAULT 0,
   total_errors INTEGER NOT NULL DEFAULT 0,
   total_tokens INTEGER,
@@ -122,11 +123,9 @@ SELECT s.id AS session_id, e.key & 4294967295 AS seq, e.id, e.type, e.name, e.st
 FROM events AS e JOIN sessions AS s ON s.key = e.session_key;
 
 CREATE VIEW failures AS
-SELECT s.id, s.task, s.agent, s.model, s.status, s.reward, s.error,
-  json_extract(d.document, '$.error.cause') AS cause, s.started_at, s.duration_s, s.kind, s.arm,
-  s.job, s.key
-FROM sessions AS s JOIN documents AS d ON d.session_key = s.key
-WHERE s.status IN ('fail', 'partial', 'error', 'cancelled');
+SELECT id, task, agent, model, status, reward, error, cause, started_at, duration_s, kind, arm, job,
+  key
+FROM sessions WHERE status IN ('fail', 'partial', 'error', 'cancelled');
 
 CREATE VIEW tool_calls AS
 SELECT s.id AS session_id, s.task, s.arm, e.name AS tool, count(*) AS calls,
@@ -141,6 +140,9 @@ SEARCH_TABLE = (
     "(text, content='', tokenize='unicode61 remove_diacritics 2')"
 )
 
+WORDS_TABLE = "CREATE VIRTUAL TABLE words USING fts5vocab(texts, row)"
+"""The words of the search index; keeps nothing itself."""
+
 Step = Callable[[sqlite3.Connection], None]
 
 
@@ -151,6 +153,7 @@ def _create(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
     try:
         connection.execute(SEARCH_TABLE)
+        connection.execute(WORDS_TABLE)
     except sqlite3.OperationalError as error:
         if "no such module" not in str(error):
             raise

@@ -9,11 +9,15 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
+import msgspec
+
 from evaltrace.store.forms import ArmTotals, Session, StoredEvent, TypeTotals
 from evaltrace.store.live import add_totals
 from evaltrace.store.rows import (
     EVENT_COLUMNS,
     SESSION_COLUMNS,
+    Unreadable,
+    bounded,
     first_key,
     last_key,
     to_event,
@@ -70,7 +74,7 @@ def session_keys(
     where = f"WHERE {' AND '.join(tests)} " if tests else ""
     rows = connection.execute(
         f"SELECT key FROM sessions {where}ORDER BY started_us DESC, key DESC LIMIT ? OFFSET ?",
-        (*values, _ALL if limit is None else limit, offset),
+        (*values, _ALL if limit is None else bounded(limit), bounded(offset)),
     )
     return [key for (key,) in rows]
 
@@ -132,7 +136,7 @@ def stored_events(connection: sqlite3.Connection, keys: Sequence[int]) -> list[S
             some,
         )
         found.update((row[1], to_stored_event(row[1:], row[0])) for row in rows)
-    return [found[key] for key in keys]
+    return [found[key] for key in keys if key in found]  # one without a session is damage
 
 
 def event_by_id(connection: sqlite3.Connection, key: int, event_id: str) -> StoredEvent | None:
@@ -143,8 +147,11 @@ def event_by_id(connection: sqlite3.Connection, key: int, event_id: str) -> Stor
     return None if rows[0] is None else stored_events(connection, [rows[0]])[0]
 
 
-def trace_of(connection: sqlite3.Connection, key: int) -> Trace:
-    """Read a whole trace, to the last field as it was added; of a live one, what there is."""
+def trace_of(connection: sqlite3.Connection, key: int, events: bool = True) -> Trace:
+    """Read a whole trace, to the last field as it was added; of a live one, what there is.
+
+    Without `events` it has none, as a trace whose events were left out.
+    """
     names = (
         "live", "has_events", "total_tokens", "total_cost_usd", "input_tokens", "output_tokens",
         "cache_creation_tokens", "cache_read_tokens",
@@ -156,7 +163,9 @@ def trace_of(connection: sqlite3.Connection, key: int) -> Trace:
     trace = document_of(connection, key)
     if totals["live"]:
         add_totals(trace, totals, totals_of(connection, key))
-    if totals["has_events"]:
+    if not events:
+        trace.events = None
+    elif totals["has_events"]:
         trace.events = [to_event(row) for row in rows_of(connection, key)]
     return trace
 
@@ -169,11 +178,18 @@ def totals_of(connection: sqlite3.Connection, key: int) -> list[TypeTotals]:
         " ORDER BY events DESC, type, status",
         (key,),
     )
+    return [_to_totals(row) for row in rows]
+
+
+def _to_totals(row: tuple[Any, ...]) -> TypeTotals:
+    kind, status, *sums = row
     names = TypeTotals.__struct_fields__
-    return [
-        TypeTotals(**dict(zip(names, (kind, status or None, *rest), strict=True)))
-        for kind, status, *rest in rows
-    ]
+    try:
+        return msgspec.convert(
+            dict(zip(names, (kind, status or None, *sums), strict=True)), TypeTotals
+        )
+    except msgspec.ValidationError as error:
+        raise Unreadable(error) from None
 
 
 def arm_totals(connection: sqlite3.Connection) -> list[ArmTotals]:
@@ -193,6 +209,6 @@ def last_error(connection: sqlite3.Connection, key: int) -> str | None:
     ).fetchone()
     if row is None:
         return None
-    [event] = stored_events(connection, [row[0]])
+    event = stored_events(connection, [row[0]])[0]
     said = event.error or event.text or event.output or event.name
     return None if said is None else shorten(said, _ERROR)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime, timedelta
 
+from evaltrace.errors import StoreFailure
 from evaltrace.store.connection import Connection
 from evaltrace.store.rows import to_us
+from evaltrace.untrusted import one_line
 
 _DEFAULT_DAYS = 30
 _PAGES = 1_000
@@ -17,7 +19,12 @@ def days(connection: sqlite3.Connection) -> int:
     """Read for how many days sessions are kept."""
     found = connection.execute("SELECT value FROM settings WHERE name = 'retention_days'")
     row = found.fetchone()
-    return _DEFAULT_DAYS if row is None else int(row[0])
+    try:
+        return _DEFAULT_DAYS if row is None else int(row[0])
+    except ValueError:
+        hint = "`evaltrace store prune --set-days N` sets it."
+        what = f"The store is kept for {one_line(str(row[0]), 40)} days, which is no number"
+        raise StoreFailure(what, hint=hint) from None
 
 
 def set_days(connection: sqlite3.Connection, number: int) -> None:

@@ -12,7 +12,7 @@ from evaltrace.store.exact import from_exact, to_clean_json, to_exact
 from evaltrace.store.forms import Session, StoredEvent, is_error
 from evaltrace.times import elapsed_s, parse_time
 from evaltrace.trace import Event, Trace, Usage
-from evaltrace.untrusted import clean
+from evaltrace.untrusted import clean, one_line
 
 Row = tuple[Any, ...]
 
@@ -32,8 +32,13 @@ SEQ_BITS = 32
 _SEQ = (1 << SEQ_BITS) - 1
 _ERROR = 1_000
 """Characters of an error in the list of sessions; the trace has all of it."""
+_REASON = 200
+_BROKEN = (ValueError, TypeError, RecursionError, msgspec.MsgspecError)
+"""What reading a value back raises when the value is not what was written."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LIMIT = 2**63
+LARGEST = 2**63 - 1
+"""The largest integer of SQLite."""
+_LIMIT = LARGEST + 1
 _MICROSECOND = timedelta(microseconds=1)
 _FIELDS = [name for name in Event.__struct_fields__ if name not in ("input", "data", "usage")]
 _DECODER = msgspec.json.Decoder()
@@ -42,6 +47,13 @@ _TRACE = msgspec.json.Decoder(Trace)
 
 class _Odd(Exception):
     """A value that a column or JSON cannot hold as it is."""
+
+
+class Unreadable(Exception):
+    """A row that is no event, session or trace: damage, or somebody else wrote it."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(one_line(str(error), _REASON))
 
 
 def first_key(session_key: int) -> int:
@@ -57,6 +69,11 @@ def last_key(session_key: int) -> int:
 def seq_of(key: int) -> int:
     """Give an event's number in its session, counted from 1."""
     return key & _SEQ
+
+
+def bounded(number: int) -> int:
+    """Give the number, or the nearest one that SQLite can be asked for."""
+    return min(max(number, -_LIMIT), LARGEST)
 
 
 def to_us(time: str | datetime | None) -> int | None:
@@ -98,7 +115,9 @@ def _plain_row(event: Event, key: int) -> Row:
         event.role, event.text, event.reasoning, event.output, event.error, event.model,
         event.provider,
     ):  # fmt: skip
-        if text is not None and not text.isascii() and clean(text) is not text:
+        if text is None:
+            continue
+        if text.__class__ is not str or (not text.isascii() and clean(text) is not text):
             raise _Odd
     for number in (event.duration_ms, event.cost_usd):
         if number is not None and not -_LIMIT < number < _LIMIT:  # nor NaN
@@ -194,13 +213,20 @@ def _row(
 
 
 def to_event(row: Row) -> Event:
-    """Make the event of a row of EVENT_COLUMNS."""
-    return Event(**_event_fields(row))
+    """Make the event of a row of EVENT_COLUMNS. Raises Unreadable."""
+    try:
+        return msgspec.convert(_event_fields(row), Event)
+    except _BROKEN as error:
+        raise Unreadable(error) from None
 
 
 def to_stored_event(row: Row, session_id: str) -> StoredEvent:
-    """Make the event of a row of EVENT_COLUMNS, with its place."""
-    return StoredEvent(**_event_fields(row), session_id=session_id, seq=seq_of(row[0]))
+    """Make the event of a row of EVENT_COLUMNS, with its place. Raises Unreadable."""
+    try:
+        place = {"session_id": session_id, "seq": seq_of(row[0])}
+        return msgspec.convert(_event_fields(row) | place, StoredEvent)
+    except _BROKEN as error:
+        raise Unreadable(error) from None
 
 
 def _event_fields(row: Row) -> dict[str, Any]:
@@ -244,8 +270,11 @@ def to_document(trace: Trace) -> tuple[str, bytes | None, Trace]:
 
 
 def from_document(document: str, exact: bytes | None) -> Trace:
-    """Decode a trace without its events."""
-    return _TRACE.decode(document) if exact is None else from_exact(exact, Trace)
+    """Decode a trace without its events. Raises Unreadable."""
+    try:
+        return _TRACE.decode(document) if exact is None else from_exact(exact, Trace)
+    except _BROKEN as error:
+        raise Unreadable(error) from None
 
 
 def to_session_fields(trace: Trace) -> dict[str, Any]:
@@ -271,6 +300,7 @@ def to_session_fields(trace: Trace) -> dict[str, Any]:
         "duration_s": duration,
         "reward": trace.test_reward,
         "error": (trace.error.message or trace.error.type)[:_ERROR] if trace.error else None,
+        "cause": trace.error.cause if trace.error else None,
         "total_tokens": tokens.total,
         "total_cost_usd": metrics.cost.usd,
         "input_tokens": tokens.input,
@@ -285,7 +315,11 @@ def to_session_fields(trace: Trace) -> dict[str, Any]:
 
 
 def to_session(row: Row) -> Session:
-    """Make the session of a row of SESSION_COLUMNS."""
+    """Make the session of a row of SESSION_COLUMNS. Raises Unreadable."""
     *values, live = row
     names = SESSION_COLUMNS.replace(" ", "").split(",")[:-1]
-    return Session(**dict(zip(names, values, strict=True)), live=bool(live))
+    fields = dict(zip(names, values, strict=True)) | {"live": bool(live)}
+    try:
+        return msgspec.convert(fields, Session)
+    except msgspec.ValidationError as error:
+        raise Unreadable(error) from None

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from evaltrace.store.forms import Hit
+from evaltrace.store.matching import Scope, holds, matching_keys
 from evaltrace.store.reading import stored_events
-from evaltrace.store.rows import first_key, last_key, seq_of
+from evaltrace.store.rows import LARGEST, bounded, first_key, last_key, seq_of
 from evaltrace.store.terms import Query, to_query
 from evaltrace.store.wording import Words, words_of_event, words_of_trace
 from evaltrace.store.writing import document_of
 from evaltrace.trace import Event, Trace
-
-_LARGEST = 2**63 - 1
 
 
 def hits_in(trace: Trace, text: str) -> Iterator[Hit]:
@@ -40,21 +39,18 @@ def find_hits(
     """Find hits: in one session in order, in all sessions those stored last first."""
     if not query.terms:
         return []
+    end = bounded(limit + offset)
     if not searchable:
-        hits = (_hit(connection, query, key) for key in _all_keys(connection, session))
-        found = (hit for hit, matches in hits if matches)
-        return list(islice(found, offset, offset + limit))
-    order = "DESC" if session is None else "ASC"
-    rows = connection.execute(
-        "SELECT rowid FROM texts WHERE texts MATCH ? AND rowid BETWEEN ? AND ?"
-        f" ORDER BY rowid {order} LIMIT ? OFFSET ?",
-        (query.match, *_range(session), limit, offset),
-    )
-    return [_hit(connection, query, key)[0] for (key,) in rows.fetchall()]
+        every = _all_keys(connection, session)
+        found = (key for key in every if holds(connection, query, key))
+        return list(_hits(connection, query, islice(found, bounded(offset), end)))
+    scope = Scope(keys=_range(session), order="DESC" if session is None else "ASC")
+    keys = matching_keys(connection, query, scope, end)
+    return list(_hits(connection, query, keys[offset:]))
 
 
 def _range(session: int | None) -> tuple[int, int]:
-    return (0, _LARGEST) if session is None else (first_key(session), last_key(session))
+    return (0, LARGEST) if session is None else (first_key(session), last_key(session))
 
 
 def _all_keys(connection: sqlite3.Connection, session: int | None) -> Iterator[int]:
@@ -68,15 +64,16 @@ def _all_keys(connection: sqlite3.Connection, session: int | None) -> Iterator[i
     return (key for (key,) in rows)
 
 
-def _hit(connection: sqlite3.Connection, query: Query, key: int) -> tuple[Hit, bool]:
-    if seq_of(key) == 0:
-        trace = document_of(connection, key >> 32)
-        words = words_of_trace(trace)
-        hit = _hit_of_trace(query, trace.trace_id, words, trace.origin.started_at)
-        return hit, query.is_in(words)
-    [event] = stored_events(connection, [key])
-    words = words_of_event(event)
-    return _hit_of_event(query, event.session_id, event.seq, event, words), query.is_in(words)
+def _hits(connection: sqlite3.Connection, query: Query, keys: Iterable[int]) -> Iterator[Hit]:
+    for key in keys:
+        if seq_of(key) == 0:
+            trace = document_of(connection, key >> 32)
+            words = words_of_trace(trace)
+            yield _hit_of_trace(query, trace.trace_id, words, trace.origin.started_at)
+            continue
+        for event in stored_events(connection, [key]):
+            words = words_of_event(event)
+            yield _hit_of_event(query, event.session_id, event.seq, event, words)
 
 
 def _hit_of_trace(query: Query, session_id: str, words: Words, started_at: str | None) -> Hit:

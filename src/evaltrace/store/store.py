@@ -134,21 +134,27 @@ class Store(Asking):
             return writing.put_trace(connection, trace, pieces, self._searchable)
 
     def add_all(self, traces: Iterable[Trace]) -> Counts:
-        """Add traces as `add` does, some at a time, with memory for these."""
+        """Add traces as `add` does, some at a time, with memory for these.
+
+        Where reading them fails, those that came before are added.
+        """
         counts = Counts()
         waiting: list[tuple[Trace, list[writing.Piece]]] = []
         events = 0
-        for trace in traces:
-            number = len(trace.events or ())
-            if number > writing.PIECE:
-                _count(counts, [self.add(trace)])
-                continue
-            waiting.append((trace, list(writing.to_pieces(trace.events or ()))))
-            events += number
-            if len(waiting) >= _AT_ONCE or events >= writing.PIECE:
-                _count(counts, self._put(waiting))
-                waiting, events = [], 0
-        _count(counts, self._put(waiting))
+        try:
+            for trace in traces:
+                number = len(trace.events or ())
+                is_large = number > writing.PIECE
+                if not is_large:
+                    waiting.append((trace, list(writing.to_pieces(trace.events or ()))))
+                    events += number
+                if is_large or len(waiting) >= _AT_ONCE or events >= writing.PIECE:
+                    some, waiting, events = waiting, [], 0
+                    _count(counts, self._put(some))
+                if is_large:
+                    _count(counts, [self.add(trace)])
+        finally:
+            _count(counts, self._put(waiting))
         return counts
 
     def _put(self, waiting: list[tuple[Trace, list[writing.Piece]]]) -> list[bool]:

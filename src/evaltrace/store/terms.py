@@ -23,8 +23,13 @@ class Query:
     """Words and "phrases" that must all occur; `begin*` stands for all words that begin so."""
 
     terms: tuple[re.Pattern[str], ...]
-    match: str
-    """The question in the language of FTS5; empty where there is no word to look for."""
+    matches: tuple[tuple[str, str | None], ...]
+    """Each term in the language of FTS5, and the beginning of a word that it ends in."""
+
+    @property
+    def match(self) -> str:
+        """The question in the language of FTS5; empty where there is no word to look for."""
+        return " ".join(match for match, _ in self.matches)
 
     def is_in(self, words: Words) -> bool:
         """Tell whether all terms occur in some texts."""
@@ -60,14 +65,16 @@ class Query:
 def to_query(text: str) -> Query:
     """Read what somebody looks for; nothing in it can be wrong, what has no letter is left out."""
     terms: list[re.Pattern[str]] = []
-    matches: list[str] = []
+    matches: list[tuple[str, str | None]] = []
     for phrase, star, word in _TERM.findall(clean(text).replace("\x00", " ")):
         prefix = bool(star) or word.endswith("*")
         tokens = _TOKEN.findall(fold(phrase or word))
         if tokens and len(terms) < _MOST_TERMS:
             terms.append(_pattern(tokens, prefix))
-            matches.append(f'"{" ".join(tokens)}"{"*" if prefix else ""}')
-    return Query(tuple(terms), " ".join(matches))
+            # As it is written: the index knows best which letters it takes for the same.
+            match = '"{}"'.format((phrase or word.rstrip("*")).replace('"', '""'))
+            matches.append((f"{match}*", tokens[-1]) if prefix else (match, None))
+    return Query(tuple(terms), tuple(matches))
 
 
 def _pattern(tokens: Sequence[str], prefix: bool) -> re.Pattern[str]:
@@ -82,5 +89,8 @@ def fold(text: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _folded(character: str) -> str:
-    plain = unicodedata.normalize("NFD", character)[0].lower()
-    return plain if len(plain) == 1 else character
+    base = unicodedata.normalize("NFD", character)[0]
+    # Accents count in other alphabets: there, the index keeps them.
+    letter = base if base.isascii() else character
+    forms = (letter.casefold(), letter.lower())
+    return next((form for form in forms if len(form) == 1), character)

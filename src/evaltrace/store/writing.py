@@ -14,7 +14,9 @@ from typing import Any
 
 from evaltrace.store.rows import (
     EVENT_COLUMNS,
+    LARGEST,
     Row,
+    Unreadable,
     first_key,
     from_document,
     last_key,
@@ -32,7 +34,6 @@ PIECE = 1_000
 LIVE, ASSUMED = 1, 2
 """What `sessions.live` is for a session of events; ASSUMED: the events came before its start."""
 
-_LARGEST = 2**63 - 1
 _TYPE, _STATUS, _FAILED = 3, 6, 25
 _SUMMED = (8, 16, 17, 18, 19, 22)
 """Where a row has what totals add up: duration, four kinds of tokens, cost."""
@@ -49,7 +50,9 @@ _ADD_TOTALS = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (session_key, type, status) DO UPDATE SET"
     " events = events + excluded.events, errors = errors + excluded.errors, "
-    + ", ".join(f"{n} = coalesce({n} + excluded.{n}, {n}, excluded.{n})" for n in _SUM_NAMES)
+    + ", ".join(
+        f"{n} = min(coalesce({n} + excluded.{n}, {n}, excluded.{n}), {LARGEST})" for n in _SUM_NAMES
+    )
 )
 _ADD_WORDS = "INSERT INTO texts (rowid, text) VALUES (?, ?)"
 _REMOVE_WORDS = "INSERT INTO texts (texts, rowid, text) VALUES ('delete', ?, ?)"
@@ -84,7 +87,7 @@ def _add(sums: list[Any], row: Row) -> None:
     sums[1] += row[_FAILED]
     for index, at in enumerate(_SUMMED, start=2):
         if row[at] is not None:
-            sums[index] = min((sums[index] or 0) + row[at], _LARGEST)
+            sums[index] = min((sums[index] or 0) + row[at], LARGEST)
 
 
 def find_session(connection: sqlite3.Connection, session_id: str) -> tuple[int, int, int] | None:
@@ -145,6 +148,8 @@ def document_of(connection: sqlite3.Connection, key: int) -> Trace:
     found = connection.execute(
         "SELECT document, exact FROM documents WHERE session_key = ?", (key,)
     ).fetchone()
+    if found is None:
+        raise Unreadable(KeyError("a session has no document"))
     return from_document(*found)
 
 
@@ -185,7 +190,7 @@ def _count(connection: sqlite3.Connection, key: int, piece: Piece, live: bool) -
 
 def _total(piece: Piece, index: int) -> Any:
     known = [sums[index] for sums in piece.totals.values() if sums[index] is not None]
-    return min(sum(known), _LARGEST) if known else None
+    return min(sum(known), LARGEST) if known else None
 
 
 def _count_used(connection: sqlite3.Connection, key: int, added: dict[str, Any]) -> None:
@@ -194,8 +199,8 @@ def _count_used(connection: sqlite3.Connection, key: int, added: dict[str, Any])
     columns = {("total_cost_usd" if name == "cost_usd" else name): n for name, n in added.items()}
     used = [n for name, n in columns.items() if name in ("input_tokens", "output_tokens")]
     if used:
-        columns["total_tokens"] = min(sum(used), _LARGEST)
-    settings = ", ".join(f"{name} = coalesce({name}, 0) + ?" for name in columns)
+        columns["total_tokens"] = min(sum(used), LARGEST)
+    settings = ", ".join(f"{n} = min(coalesce({n}, 0) + ?, {LARGEST})" for n in columns)
     connection.execute(f"UPDATE sessions SET {settings} WHERE key = ?", (*columns.values(), key))
 
 
