@@ -13,12 +13,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 
 from evaltrace import end_execution_trace, log_trace_event, schema, start_execution_trace
+from evaltrace.record import recover
 from evaltrace.trace import Trace
 
 START = 1760783400.0
@@ -176,5 +178,18 @@ def spawned_writer(trace_id: str, folder: str, number: int, events: int) -> None
         log_trace_event(trace_id, "work", {"writer": number, "index": index}, folder=folder)
 
 
+def kill_again_and_again(kills: int, seed: int) -> None:
+    """Record until killed, recover, and print what was reported and what was found, each time."""
+    random = Random(seed)
+    for _ in range(kills):
+        with quick_folder() as folder:
+            trace_id, reported = record_until_killed(folder, random.uniform(0, 0.008))
+            traces = [msgspec.to_builtins(result) for result in recover(folder)]
+        print(json.dumps({"trace_id": trace_id, "reported": reported, "traces": traces}))
+
+
 if __name__ == "__main__":
-    spawned_writer(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    if sys.argv[1] == "kills":
+        kill_again_and_again(int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        spawned_writer(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

@@ -28,12 +28,15 @@ def test_list_shows_each_recording_with_its_state(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["record", "list", str(tmp_path)])
     assert done.exit_code == 0
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert [(line[1], line[3], line[4]) for line in lines] == [
+    assert [tuple(line[1:4]) for line in lines] == [
         ("pass", "10", "events"),
-        ("abandoned", "1", "events"),
+        ("abandoned", "1", "event"),
         ("running", "0", "events"),
     ]
+    assert lines[2][0] == running.trace_id[:8]
+    assert lines[2][4] == running.path.name
     assert "1 running, 1 abandoned, 1 finished" in done.stderr
+    assert f"evaltrace record recover {tmp_path}\n" in done.stderr
     running.end()
 
 

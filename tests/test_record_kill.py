@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
-from random import Random
+from typing import Any
 
 import pytest
 
+import recorders
 from evaltrace import end_execution_trace, log_trace_event, start_execution_trace
 from evaltrace.record import recordings, recover
 from evaltrace.trace import Trace
-from recorders import as_json, forked, quick_folder, record_until_killed, written
+from recorders import as_json, forked, written
 
 KILLS = 200
 
 
 def test_what_was_recorded_before_a_kill_is_in_the_trace() -> None:
-    random = Random(20260121)
+    # In a small process of its own: forks of the whole test run would take most of the time.
+    command = [sys.executable, recorders.__file__, "kills", str(KILLS), "20260121"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(rows) == KILLS
     reported = 0
-    for _ in range(KILLS):
-        with quick_folder() as folder:
-            trace_id, events = record_until_killed(folder, random.uniform(0, 0.008))
-            (trace,) = recover(folder)
-        assert isinstance(trace, Trace)
-        assert (trace.trace_id, trace.status) == (trace_id, "cancelled")
-        rows = [event.data or {} for event in trace.events or ()]
-        found = [(row["writer"], row["number"]) for row in rows]
+    for row in rows:
+        (trace,) = row["traces"]
+        assert (trace["trace_id"], trace["status"]) == (row["trace_id"], "cancelled")
+        found = [(event["data"]["writer"], event["data"]["number"]) for event in trace["events"]]
         assert len(found) == len(set(found))
-        assert set(events) - set(found) == set()
-        reported += len(events)
+        assert {(writer, number) for writer, number in row["reported"]} <= set(found)
+        reported += len(row["reported"])
     assert reported > KILLS
 
 
@@ -147,4 +151,67 @@ def test_what_is_no_journal_is_a_problem_and_stays(tmp_path: Path, head: bytes) 
     assert not isinstance(problem, Trace)
     assert (problem.code, problem.path) == ("journal_unreadable", ".journals/odd.jsonl")
     assert (journals / "odd.jsonl").read_bytes() == head
+    assert recordings(tmp_path) == []
+
+
+HEAD = {"trace_id": "t-1", "agent": "a", "task_type": "t", "started": 1e9, "file": "trace_x.json"}
+LINE = {"id": "w-1", "at": 1e9, "type": "x"}
+
+
+def written_journal(folder: Path, head: dict[str, Any], *lines: dict[str, Any]) -> Path:
+    """Put a journal into a folder as another program might; give its place."""
+    path = folder / ".journals" / "t-1.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(json.dumps(line) for line in ({**HEAD, **head}, *lines)))
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.json", "/outside.json", "", "x.json", "trace_\0.json"]
+)
+def test_a_journal_cannot_name_a_file_elsewhere(tmp_path: Path, name: str) -> None:
+    written_journal(tmp_path / "r", {"file": name}, LINE)
+    (trace,) = recover(tmp_path / "r")
+    assert isinstance(trace, Trace)
+    assert [path.name for path in tmp_path.rglob("*.json")] == [
+        "trace_a_t_2001-09-09T01-46-40.json"
+    ]
+    assert len(written(tmp_path / "r")) == 1
+
+
+def test_a_trace_of_another_run_is_not_overwritten(tmp_path: Path) -> None:
+    written_journal(tmp_path, {}, LINE)
+    (tmp_path / "trace_x.json").write_text("another's")
+    recover(tmp_path)
+    assert (tmp_path / "trace_x.json").read_text() == "another's"
+    assert len((tmp_path / "trace_x-2.json").read_bytes()) > 0
+
+
+def test_a_trace_that_was_written_just_before_a_kill_is_written_again(tmp_path: Path) -> None:
+    written_journal(tmp_path, {}, LINE)
+    recover(tmp_path)
+    (before,) = written(tmp_path)
+    (tmp_path / ".journals" / "t-1.jsonl").write_text(json.dumps(HEAD) + "\n" + json.dumps(LINE))
+    recover(tmp_path)
+    assert written(tmp_path) == [before]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [{"at": 1e300}, {"started": -1e300}, {"usage": {"bogus": 1}}, {"at": "soon"}, {"data": []}],
+)
+def test_a_line_of_odd_values_costs_itself(tmp_path: Path, line: dict[str, Any]) -> None:
+    written_journal(tmp_path, {}, LINE, {**LINE, "id": "w-2", **line}, {"kind": "newer"})
+    (trace,) = recover(tmp_path)
+    assert isinstance(trace, Trace)
+    assert len(as_json(trace)["events"]) == 1
+    assert [problem.code for problem in trace.problems] == ["journal_torn"]
+
+
+def test_a_journal_of_an_odd_time_is_a_problem(tmp_path: Path) -> None:
+    path = written_journal(tmp_path, {"started": 1e300}, LINE)
+    (problem,) = recover(tmp_path)
+    assert not isinstance(problem, Trace)
+    assert problem.code == "journal_unreadable"
+    assert path.exists()
     assert recordings(tmp_path) == []

@@ -77,6 +77,17 @@ def test_times_are_those_of_a_count_second_by_second(spans: list[tuple[int, int,
     assert shares(given_spans, total=60) == counted
 
 
+@pytest.mark.parametrize("data", [{"time": 1760783400.5}, {"time_spent": "2h"}, {"duration": 61}])
+def test_a_told_time_that_is_longer_than_the_run_is_none(
+    tmp_path: Path, data: dict[str, object]
+) -> None:
+    clock = SetClock()
+    run = recording("a", "t", folder=tmp_path, clock=clock)
+    clock.now += 59
+    run.event("file_read", data)
+    assert as_json(run.end())["bottlenecks"] == []
+
+
 def test_pairs_steps_and_told_times_are_stages(tmp_path: Path) -> None:
     clock = SetClock()
     run = recording("a", "t", folder=tmp_path, clock=clock)

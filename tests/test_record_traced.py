@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evaltrace import recording, traced
+from evaltrace.record import RecordingWarning
 from recorders import as_json
 
 
@@ -102,3 +103,61 @@ def test_methods_and_their_kinds_work(tmp_path: Path) -> None:
     with recording("a", "t", folder=tmp_path) as run:
         assert (Tool.make().use(), Tool.plain()) == ("used", 1)
     assert [name.rpartition(".")[2] for name, _ in calls(run.trace)] == ["make", "use", "plain"]
+
+
+def test_decorators_may_stand_in_any_order(tmp_path: Path) -> None:
+    class Tool:
+        @traced
+        @classmethod
+        def make(cls) -> str:
+            return cls.__name__
+
+        @traced
+        @staticmethod
+        def plain() -> int:
+            return 1
+
+    with recording("a", "t", folder=tmp_path) as run:
+        assert (Tool.make(), Tool().make(), Tool.plain()) == ("Tool", "Tool", 1)
+    assert [name.rpartition(".")[2] for name, _ in calls(run.trace)] == ["make", "make", "plain"]
+
+
+def test_what_is_no_function_stays_as_it_is_and_is_warned_of() -> None:
+    class Tool:
+        pass
+
+    with pytest.warns(RecordingWarning, match="Only functions can be traced"):
+        assert traced(Tool) is Tool
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_an_async_generator_gets_what_is_sent_thrown_and_closed(
+    tmp_path: Path, recorded: bool
+) -> None:
+    told: list[object] = []
+
+    @traced
+    async def stream() -> AsyncGenerator[int, str]:
+        try:
+            told.append((yield 1))
+            yield 2
+        except ValueError as error:
+            told.append(str(error))
+            yield 3
+        finally:
+            told.append("closed")
+
+    async def program() -> None:
+        rows = stream()
+        assert [await rows.__anext__(), await rows.asend("sent")] == [1, 2]
+        assert await rows.athrow(ValueError("thrown")) == 3
+        await rows.aclose()
+        told.append("after")
+
+    if recorded:
+        with recording("a", "t", folder=tmp_path) as run:
+            asyncio.run(program())
+        assert [status for _, status in calls(run.trace)] == ["success"]
+    else:
+        asyncio.run(program())
+    assert told == ["sent", "thrown", "closed", "after"]

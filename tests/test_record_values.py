@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import UserDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaltrace import recording
+from evaltrace.record import RecordingWarning
 from evaltrace.record.values import Room, to_plain
 from evaltrace.untrusted import digest
 from recorders import as_json
@@ -55,6 +58,16 @@ class Changing(dict[str, int]):
 
     def items(self) -> Any:
         raise RuntimeError("changed")
+
+
+class Unending(dict[str, int]):
+    """A mapping whose items never end."""
+
+    def __len__(self) -> int:
+        return 10**9
+
+    def items(self) -> Any:
+        return ((str(number), number) for number in itertools.count())
 
 
 class Nameless(Exception):
@@ -94,6 +107,16 @@ def endless() -> dict[str, Any]:
         ({1: "a", "1": "b", None: 0}, {"1": "a", "1'": "b", "None": 0}),
         (np.float64(1.5), 1.5),
         (np.int32(7), 7),
+        (np.float32(0.5), 0.5),
+        (np.bool_(True), True),
+        (np.array(3), 3),
+        (np.arange(3), [0, 1, 2]),
+        (np.zeros((2000, 2000)), str(repr(np.zeros((2000, 2000))))),
+        (np.datetime64("2026-01-02"), "2026-01-02"),
+        (deque([1, "a"]), [1, "a"]),
+        (range(3), [0, 1, 2]),
+        ({"a": 1}.values(), [1]),
+        (UserDict(a=1), {"a": 1}),
         (Hostile(), "[Hostile that cannot be shown]"),
         (Changing(a=1), "[Changing that cannot be shown]"),
     ],
@@ -105,8 +128,16 @@ def test_values_become_json(value: Any, plain: Any) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [endless(), ["x" * 100_000] * 100, {str(n): n for n in range(10_000)}, [[[0] * 3000] * 3000]],
-    ids=["endless", "long", "wide", "deep"],
+    [
+        endless(),
+        ["x" * 100_000] * 100,
+        {str(n): n for n in range(10_000)},
+        [[[0] * 3000] * 3000],
+        Unending(),
+        range(10**9),
+        set(range(10_000)),
+    ],
+    ids=["endless", "long", "wide", "deep", "unending", "range", "set"],
 )
 def test_size_is_bounded(value: Any) -> None:
     assert len(msgspec.json.encode(to_plain(value, Room()))) < 3_000_000
@@ -171,6 +202,38 @@ def test_odd_values_everywhere_give_a_valid_trace(
         run.end(metrics=metrics)
     trace = as_json(run.trace)
     assert len(trace["events"]) == 2
+
+
+class Liar(int):
+    """A number that is none when it is used."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Hostile(), Liar(3), 10**5000, [1], math.nan, -1, "1", None],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_no_reward_is_warned_of(tmp_path: Path, value: Any) -> None:
+    run = recording("a", "t", folder=tmp_path)
+    with pytest.warns(RecordingWarning, match="a reward is a number of 0 or more"):
+        run.reward(value)
+    run.reward(np.float32(0.5), value)
+    assert list(as_json(run.end())["rewards"].values()) == [0.5]
+
+
+def test_what_is_no_value_for_a_field_is_kept_with_the_data(tmp_path: Path) -> None:
+    with recording("a", "t", folder=tmp_path) as run:
+        run.event("x", parent_id=Hostile(), duration_ms=Liar(3), cost_usd="free", usage=[1])
+    (event,) = as_json(run.trace)["events"]
+    assert event["data"] == {
+        "parent_id": "[Hostile that cannot be shown]",
+        "duration_ms": 3,
+        "cost_usd": "free",
+        "usage": [1],
+    }
 
 
 TEXTS = st.text(st.characters(codec="ascii"), max_size=50)

@@ -50,7 +50,8 @@ def list_recordings(folder: Path | None) -> None:
     ]
     click.echo(", ".join(counts), err=True)
     if any(row.state == "abandoned" for row in rows):
-        click.echo("Finish those that are abandoned: evaltrace record recover", err=True)
+        command = "evaltrace record recover" + (f" {folder}" if folder is not None else "")
+        click.echo(printable(f"Finish those that are abandoned: {command}"), err=True)
 
 
 @record.command("recover")
@@ -92,9 +93,11 @@ def recover_recordings(folder: Path | None, dry_run: bool, store: str | None) ->
 
 
 def _line(row: Recorded) -> str:
-    started = (row.started_at or "").partition(".")[0].removesuffix("Z")
+    from evaltrace.quantities import counted
+
+    # The time of the start is in the name of the file.
     state = row.status if row.state == "finished" else row.state
-    return f"{row.trace_id}  {state:<9}  {started}  {row.events:>7,} events  {row.file}"
+    return f"{row.trace_id[:8]}  {state:<9}  {counted(row.events, 'event'):>14}  {row.file}"
 
 
 def _recovered(trace: Trace) -> str:

@@ -14,6 +14,9 @@ from pathlib import Path
 
 from evaltrace.times import parse_time
 
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799
+"""The years 1 to 9999, in seconds since the epoch."""
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -56,7 +59,8 @@ class Clock:
         """Ask the given clock; one that fails is not asked again."""
         try:
             now = float(clock())
-            to_stamp(now)
+            if not is_time(now):
+                raise ValueError(f"{now} is not a time")
         except Exception as error:
             self.failure, self._given = error, None
             return None
@@ -96,8 +100,9 @@ def to_seconds(value: object) -> float | None:
         return aware.timestamp()
     if isinstance(time_, bool) or not isinstance(time_, int | float):
         return None
-    try:
-        to_stamp(time_)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return float(time_)
+    return float(time_) if is_time(time_) else None
+
+
+def is_time(seconds: float) -> bool:
+    """Tell whether seconds since the epoch are a time that can be written."""
+    return _FIRST <= seconds <= _LAST

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import nullcontext
 from typing import Any, TypeVar, cast, overload
 
+from evaltrace.record.faults import warn
 from evaltrace.record.starting import active_recording
 from evaltrace.record.steps import Step
 from evaltrace.record.values import Room, to_text
@@ -54,6 +56,12 @@ def traced(
 def _wrapped(
     function: Callable[..., Any], *, name: str | None, arguments: bool, result: bool
 ) -> Callable[..., Any]:
+    if isinstance(function, classmethod | staticmethod):
+        inner = _wrapped(function.__func__, name=name, arguments=arguments, result=result)
+        return type(function)(inner)
+    if isinstance(function, type) or not callable(function):
+        warn(f"Only functions can be traced, and {to_text(function, Room(), 100)} is none")
+        return function
     called = name or str(getattr(function, "__qualname__", type(function).__name__))
 
     def opened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step | None:
@@ -127,12 +135,22 @@ def _of_generator(function: Callable[..., Any], opened: _Opened) -> Callable[...
 def _of_async_generator(function: Callable[..., Any], opened: _Opened) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         step = opened(args, kwargs)
-        if step is None:
-            async for item in function(*args, **kwargs):
-                yield item
-            return
-        with step.alone():
-            async for item in function(*args, **kwargs):
-                yield item
+        inner = function(*args, **kwargs)
+        with nullcontext() if step is None else step.alone():
+            try:
+                item = await inner.__anext__()
+                while True:
+                    # There is no `yield from` here: what is sent and thrown in is handed on.
+                    try:
+                        sent = yield item
+                    except GeneratorExit:
+                        await inner.aclose()
+                        raise
+                    except BaseException as error:
+                        item = await inner.athrow(error)
+                    else:
+                        item = await inner.asend(sent)
+            except StopAsyncIteration:
+                return
 
     return call

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from evaltrace.record.clocks import to_stamp
+from evaltrace.record.clocks import is_time, to_stamp
 from evaltrace.record.lines import CLOSE, END, EVENT, REWARD, Head, Line, decode_line
 from evaltrace.record.totals import promote
 from evaltrace.trace import Event, Truncation, Usage
@@ -24,7 +24,7 @@ class Moment(NamedTuple):
 class Gathered:
     """What the lines say, taken one by one; only what a trace keeps of them is kept.
 
-    `torn` counts lines that cannot be read, `orphans` ends of events that never began.
+    `torn` counts lines that cannot be read, `strays` events with a parent that is not there.
     """
 
     def __init__(self, head: Head) -> None:
@@ -32,7 +32,7 @@ class Gathered:
         self.rewards: dict[str, float] = {}
         self.end: Line | None = None
         self.last = head.started
-        self.torn = self.orphans = 0
+        self.torn = self.strays = 0
         self.last_error: str | None = None
         self._moments: dict[str, Moment] = {}
         self._cuts: dict[str, list[Truncation]] = {}
@@ -43,12 +43,17 @@ class Gathered:
         """Take one line."""
         try:
             line = decode_line(record)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            if not (is_time(line.at) and is_time(line.started or 0)):
+                raise ValueError(line.at)
+            usage = Usage(**line.usage) if line.usage else None
+        except (msgspec.DecodeError, ValueError, TypeError, RecursionError):
             self.torn += 1
             return
         self.last = max(self.last, line.at)
-        taken = {EVENT: self._event, CLOSE: self._close, REWARD: self._reward, END: self._end}
-        if line.kind in taken:
+        taken = {CLOSE: self._close, REWARD: self._reward, END: self._end}
+        if line.kind == EVENT:
+            self._event(line, usage)
+        elif line.kind in taken:
             taken[line.kind](line)
 
     @property
@@ -59,7 +64,7 @@ class Gathered:
     @property
     def spent_s(self) -> float:
         """Give the seconds that all writers spent on recording."""
-        return sum(self._spent.values()) / 1e6
+        return min(sum(self._spent.values()), 10**18) / 1e6  # no damaged figure beyond a float
 
     @property
     def lost(self) -> int:
@@ -74,11 +79,14 @@ class Gathered:
         ordered = sorted(self._moments.values(), key=lambda moment: moment.at)
         for number, moment in enumerate(ordered, start=1):
             moment.event.id = str(number)
-        rooted: set[str] = set()
+        self.strays, rooted = 0, set[str]()
         for old, moment in self._moments.items():
             parent = self._moments.get(moment.parent or "")
-            cut = parent is None or not self._has_root(old, rooted)
-            moment.event.parent_id = None if parent is None or cut else parent.event.id
+            if parent is None or not self._has_root(old, rooted):
+                self.strays += moment.parent is not None
+                moment.event.parent_id = None
+            else:
+                moment.event.parent_id = parent.event.id
         return ordered
 
     def cuts(self) -> Iterator[Truncation]:
@@ -105,12 +113,12 @@ class Gathered:
         if line.lost:
             self._lost[writer] = max(self._lost.get(writer, 0), line.lost)
 
-    def _event(self, line: Line) -> None:
+    def _event(self, line: Line, usage: Usage | None) -> None:
         self._count(line, line.id.partition("-")[0])
         if line.id in self._moments:  # written again after a write that only seemed to fail
             return
         at = self._start_of(line)
-        event = _to_event(line, at)
+        event = _to_event(line, at, usage)
         promote(event)
         if event.type == "error":
             self.last_error = event.error or event.text or self.last_error
@@ -129,8 +137,7 @@ class Gathered:
 
     def _close(self, line: Line) -> None:
         moment = self._moments.get(line.id)
-        if moment is None:
-            self.orphans += 1
+        if moment is None:  # its beginning was lost, or torn, which is told
             return
         event = moment.event
         event.status, event.error, event.output = line.status, line.error, line.output
@@ -147,7 +154,7 @@ class Gathered:
         self.end = self.end or line
 
 
-def _to_event(line: Line, at: float) -> Event:
+def _to_event(line: Line, at: float, usage: Usage | None) -> Event:
     return Event(
         id=line.id,
         type=line.type or "event",
@@ -161,7 +168,7 @@ def _to_event(line: Line, at: float) -> Event:
         input=line.input,
         output=line.output,
         error=line.error,
-        usage=Usage(**line.usage) if line.usage else None,
+        usage=usage,
         model=line.model,
         provider=line.provider,
         cost_usd=line.cost_usd,

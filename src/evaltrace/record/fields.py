@@ -9,6 +9,7 @@ import msgspec
 
 from evaltrace.record.clocks import to_seconds
 from evaltrace.record.lines import Line
+from evaltrace.record.totals import usage_in
 from evaltrace.record.values import Room, to_count, to_number, to_plain, to_raw, to_text
 from evaltrace.trace import Usage
 
@@ -42,7 +43,7 @@ def fill(line: Line, data: Any, given: Mapping[str, Any], raw_limit: int) -> Non
         name = ALIASES.get(key, key)
         room.field = name
         put = _PUT.get(name)
-        if put is None or not put(line, value, room, raw_limit):
+        if put is None or not _is_put(put, line, value, room, raw_limit):
             more[key] = value
     room.field = "data"
     line.data = _data(data, more, room)
@@ -57,11 +58,21 @@ def _data(data: Any, more: dict[str, Any], room: Room) -> dict[str, Any] | None:
     if not isinstance(plain, dict):
         plain = {"value": plain}
     for key, value in more.items():
-        plain.setdefault(key, to_plain(value, room))
+        name = to_text(key, room, 200)
+        while name in plain:
+            name += "'"
+        plain[name] = to_plain(value, room)
     return plain
 
 
 _Put = Callable[[Line, Any, Room, int], bool]
+
+
+def _is_put(put: _Put, line: Line, value: Any, room: Room, limit: int) -> bool:
+    try:
+        return put(line, value, room, limit)
+    except Exception:  # of the value's own methods: it is no value for the field
+        return False
 
 
 def _text(field: str) -> _Put:
@@ -83,12 +94,8 @@ def _output(line: Line, value: Any, room: Room, limit: int) -> bool:
 
 
 def _parent(line: Line, value: Any, _room: Room, _limit: int) -> bool:
-    if not isinstance(value, str):
-        try:
-            value = value.id  # a step
-        except Exception:
-            return False
-    line.parent = value if isinstance(value, str) else None
+    name = value if isinstance(value, str) else getattr(value, "id", None)  # a step
+    line.parent = to_text(name, Room(), 200) if isinstance(name, str) else None
     return line.parent is not None
 
 
@@ -112,9 +119,12 @@ def _usage(line: Line, value: Any, _room: Room, _limit: int) -> bool:
         value = msgspec.structs.asdict(value)
     if not isinstance(value, Mapping):
         return False
-    counts = {name: to_count(value.get(name)) for name in _TOKENS}
+    usage = usage_in(value)
+    if usage is None:
+        return False
+    counts = msgspec.structs.asdict(usage)
     line.usage = {**(line.usage or {}), **{k: v for k, v in counts.items() if v is not None}}
-    return len(line.usage) > 0
+    return True
 
 
 def _tokens(field: str) -> _Put:

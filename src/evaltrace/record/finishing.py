@@ -16,7 +16,8 @@ from evaltrace.record.events import Gathered
 from evaltrace.record.folding import to_trace
 from evaltrace.record.journal import Journal, read_lines
 from evaltrace.record.lines import Head, Line
-from evaltrace.record.places import file_name, release
+from evaltrace.record.places import release
+from evaltrace.record.redacting import without_secrets
 from evaltrace.trace import Trace
 
 _ENDING = ".ending"
@@ -65,7 +66,7 @@ def _write(ending: Ending) -> tuple[Trace, Failures]:
     for record in journal.spare:
         found.take(record)
     found.end = found.end or ending.line
-    trace = to_trace(found)
+    trace = finished_trace(found, ending.head)
     try:
         write_trace(trace, ending.folder, ending.head)
     except OutputFailure as error:
@@ -73,12 +74,17 @@ def _write(ending: Ending) -> tuple[Trace, Failures]:
     remove_journal(journal.path, ending.folder, ending.head)
     # What others wrote while this was being written, they wrote in time.
     if journal.descriptor is not None and _gather_late(found, journal.descriptor, place):
-        trace = to_trace(found)
+        trace = finished_trace(found, ending.head)
         try:
             write_trace(trace, ending.folder, ending.head)
         except OutputFailure as error:
             failures.append(("late events could not be added", error))
     return trace, failures
+
+
+def finished_trace(found: Gathered, head: Head, *, abandoned: bool = False) -> Trace:
+    """Make the trace of what was gathered, without its secrets. Raises SecretsLeft."""
+    return without_secrets(to_trace(found, abandoned=abandoned), head, _pieces)
 
 
 def gather_lines(found: Gathered, descriptor: int | None) -> int:
@@ -106,8 +112,7 @@ def _gather_late(found: Gathered, descriptor: int, place: int) -> bool:
 
 def write_trace(trace: Trace, folder: Path, head: Head) -> Path:
     """Write a trace to its file, whole or not at all. Raises OutputFailure."""
-    name = head.file or file_name(head.agent, head.task_type, head.started)
-    path = folder / name
+    path = folder / head.file
     with whole_file(path) as file:
         file.writelines(_pieces(trace))
     return path
@@ -144,9 +149,10 @@ def _wait_alone(path: Path) -> int | None:
         import fcntl
 
         lock = os.open(path.with_suffix(_ENDING), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX)
     except (ImportError, OSError):
         return None
+    with suppress(OSError):  # a file system without locks
+        fcntl.flock(lock, fcntl.LOCK_EX)
     return lock
 
 

@@ -104,6 +104,7 @@ def _is_within(name: str | None, within: dict[str, bool], parents: dict[str, str
     path = []
     while name is not None and name not in within:
         path.append(name)
+        within[name] = False  # parents that go round in a circle lead to no step
         name = parents[name]
     found = name is not None and within[name]
     within.update(dict.fromkeys(path, found))
@@ -133,7 +134,8 @@ def _recording(
     found: Gathered, moments: Sequence[Moment], duration: float | None
 ) -> dict[str, Any]:
     """Say how the recording itself went."""
-    share = round(found.spent_s / duration, 6) if duration else None
+    # Of several writers the times add up, and may be more than the run's.
+    share = min(round(found.spent_s / duration, 6), 1.0) if duration else None
     return {
         "events": len(moments),
         "lost": found.lost,
@@ -167,7 +169,8 @@ def _metrics(
     return Metrics(
         tokens=tokens,
         cost=Cost(usd=cost, source=None if cost is None else "reported"),
-        durations=Durations(total_s=duration),
+        # The agent is what was recorded: that is its time, which comparisons ask for.
+        durations=Durations(total_s=duration, agent_execution_s=duration),
         turns=turns,
         tool_calls=None if calls is None else sum(row.count for row in calls),
         manifest=manifest,
@@ -207,11 +210,17 @@ def _problems(found: Gathered, verdict: Verdict | None) -> list[Problem]:
                 code="journal_torn",
                 path=path,
                 message=f"{lines} cut short by a kill or a full disk",
+                hint="All other events were read.",
             )
         )
     if found.lost:
         message = f"{counted(found.lost, 'event')} could not be recorded"
-        problems.append(Problem(code="events_lost", path=path, message=message))
+        hint = "Look for space on the disk, and for warnings of the recorder."
+        problems.append(Problem(code="events_lost", path=path, message=message, hint=hint))
+    if found.strays:
+        message = f"{counted(found.strays, 'event')} with a parent that is not in the trace"
+        hint = "A parent is a step, or what `event` gave."
+        problems.append(Problem(code="parent_unknown", path=path, message=message, hint=hint))
     if verdict is not None and verdict.odd is not None:
         message = f"{verdict.odd!r:.60} is no outcome; {verdict.outcome} follows from the steps"
         hint = "Outcomes are success, failure, partial and cancelled."

@@ -23,8 +23,10 @@ except ImportError:  # not on this system: then nobody can know whether a writer
 
 import msgspec
 
+from evaltrace.record.clocks import is_time
 from evaltrace.record.identity import writer_name
 from evaltrace.record.lines import Head, decode_head, decode_line
+from evaltrace.record.places import file_name, is_file_name
 
 _SPARE_BYTES = 16 * 2**20
 _CHUNK = 2**20
@@ -68,7 +70,7 @@ class Journal:
                 os.close(descriptor)
 
     def was_ended(self) -> bool:
-        """Tell whether the trace was ended, here or by another process."""
+        """Tell whether the trace was ended, here or by another process; if so, let go of it."""
         if not (self.ended or self._gone) and self.is_finished():
             with self.lock:
                 if not self.ended:  # else a thread is at it, and still reads
@@ -209,7 +211,13 @@ def read_head(descriptor: int) -> Head | None:
     """Give the first line of a journal; None where it is no journal."""
     for line, _ in read_lines(descriptor):
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
-            return decode_head(line)
+            head = decode_head(line)
+            if not is_time(head.started):
+                return None
+            # Anybody may have put the journal there: the trace stays in the folder.
+            if not is_file_name(head.file):
+                head.file = file_name(head.agent, head.task_type, head.started)
+            return head
         return None
     return None
 

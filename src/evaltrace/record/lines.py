@@ -21,7 +21,6 @@ class Head(msgspec.Struct, kw_only=True, omit_defaults=True):
     task_type: str
     started: float
     file: str
-    writer: str = ""
     wall: float = 0.0
     steady: float = 0.0
     boot: str | None = None
@@ -35,6 +34,7 @@ class Head(msgspec.Struct, kw_only=True, omit_defaults=True):
     raw_limit: int = 4096
     fsync: bool = False
     strict: bool = False
+    redact: bool = True
     store: str | None = None
     cuts: list[Truncation] = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +26,8 @@ from evaltrace.record.values import Room, to_message, to_number, to_text
 from evaltrace.trace import Trace
 
 _CURRENT: ContextVar[Recording | None] = ContextVar("evaltrace_recording", default=None)
+
+_TELLING: ContextVar[bool] = ContextVar("evaltrace_telling", default=False)
 
 RUNS: dict[str, Recording] = {}
 """The runs that this process records, by the ids of their traces."""
@@ -57,15 +59,16 @@ class Recording:
         self._head, self._clock, self._journal = head, clock, journal
         self._mirror, self._store = mirror, store
         self._spent, self._lost, self._warned = 0.0, 0, False
-        self._token: Any = None
-        self._process = 0
+        self._entered: list[tuple[Token[Recording | None], int]] = []
 
     @property
     def path(self) -> Path:
         """Give the file of the trace; it is there once the run has ended."""
         return self.folder / self._head.file
 
-    def event(self, event_type: str, data: Mapping[str, Any] | None = None, **fields: Any) -> str:
+    def event(
+        self, /, event_type: str, data: Mapping[str, Any] | None = None, **fields: Any
+    ) -> str:
         """Record that something happened, and give the id of the event, for its children.
 
         `fields` are those of `Event` (name, status, duration_ms, input, output, error, usage,
@@ -80,15 +83,14 @@ class Recording:
             line.at = self._clock.now()
             fill(line, data, fields, self.raw_limit)
             if line.parent is None:
-                step = current_step(self.trace_id)
-                line.parent = step.id if step is not None else None
+                line.parent = current_step(self.trace_id)
             self._append(line)
         except Exception as error:
             self.lose(error)
         self._spent += self._clock.spent() - before
         return line.id
 
-    def step(self, agent_name: str, task: str | None = None, **fields: Any) -> Step:
+    def step(self, /, agent_name: str, task: str | None = None, **fields: Any) -> Step:
         """Record a step of an agent, for the time of a `with` block.
 
         The step fails with an exception of the block, or by `fail` or `block` of what `with`
@@ -102,12 +104,14 @@ class Recording:
 
     def reward(self, value: float, name: str = "outcome") -> None:
         """Say how well the run did; several rewards have different names."""
-        number = to_number(value)
+        number, room = to_number(value), Room()
         if number is None:
-            self.lose(ValueError(f"a reward is a number of 0 or more, not {value!r:.50}"))
+            told = to_text(value, room, 50)
+            self.lose(ValueError(f"a reward is a number of 0 or more, not {told}"))
             return
+        name = to_text(name, room, 200)
         self.rewards[name] = number
-        self.write(Line(kind=REWARD, name=to_text(name, Room(), 200), value=number))
+        self.write(Line(kind=REWARD, name=name, value=number))
 
     def end(
         self,
@@ -132,7 +136,7 @@ class Recording:
         return trace
 
     def __enter__(self) -> Self:
-        self._token, self._process = _CURRENT.set(self), os.getpid()
+        self._entered.append((_CURRENT.set(self), os.getpid()))
         return self
 
     def __exit__(
@@ -141,10 +145,13 @@ class Recording:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        with suppress(ValueError):  # left in another context than it was entered in
-            _CURRENT.reset(self._token)
+        process = os.getpid()
+        if self._entered:
+            token, process = self._entered.pop()
+            with suppress(ValueError):  # left in another context than it was entered in
+                _CURRENT.reset(token)
         # A forked child that leaves the block is not the one that began it.
-        if not self._journal.ended and os.getpid() == self._process:
+        if not self._entered and not self._journal.ended and os.getpid() == process:
             self.end(error=error)
 
     def begin_anew(self) -> None:
@@ -166,13 +173,16 @@ class Recording:
         return self._journal.was_ended()
 
     def tell(self, event_type: str, line: Line) -> None:
-        """Give an event to the mirror, if there is one."""
-        if self._mirror is None:
+        """Give an event to the mirror, if there is one; not those that it records itself."""
+        if self._mirror is None or _TELLING.get():
             return
+        token = _TELLING.set(True)
         try:
             self._mirror(to_told(self.trace_id, event_type, line))
         except Exception as error:
             self.complain("the mirror failed", error)
+        finally:
+            _TELLING.reset(token)
 
     def complain(self, what: str, error: BaseException | None = None) -> None:
         """Warn that something could not be recorded, once a run; raise where that was asked for."""

@@ -25,6 +25,7 @@ class RecordingOptions(TypedDict, total=False):
     trigger: what started the run: a Trigger, its fields, or its source alone.
     task: name of the task, where it is more than its type; instruction: what the agent was told.
     arm, model, plan: label for comparisons, configured model, summary of the plan in words.
+    redact: False leaves secrets in the trace (they are replaced, and stay in the journal).
     raw_limit: characters kept of each raw input and output (4,096).
     fsync: wait for the disk at each event; strict: raise RecordingFailure instead of warning.
     clock: gives seconds since the epoch; everything then goes by it (for tests).
@@ -39,6 +40,7 @@ class RecordingOptions(TypedDict, total=False):
     arm: str | None
     model: str | None
     plan: str | None
+    redact: bool
     raw_limit: int
     fsync: bool
     strict: bool
@@ -71,6 +73,7 @@ def to_head(
         raw_limit=_limit(options.get("raw_limit")),
         fsync=bool(options.get("fsync")),
         strict=bool(options.get("strict")),
+        redact=bool(options.get("redact", True)),
         store=divided(options.get("store"))[1],
         cuts=room.cuts,
         **texts,

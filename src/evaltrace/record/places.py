@@ -27,8 +27,13 @@ _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}", re.ASCII)
 
 
 def recordings_folder(named: str | os.PathLike[str] | None = None) -> Path:
-    """Give the folder that is named, that of the environment, or the default; absolute."""
-    folder = Path(named or os.environ.get(VARIABLE) or DEFAULT)
+    """Give the folder that is named, that of the environment, or the default; absolute.
+
+    Raises TypeError or ValueError for what cannot be the name of a folder.
+    """
+    folder = Path(os.fsdecode(named or os.environ.get(VARIABLE) or DEFAULT))
+    if "\0" in str(folder):
+        raise ValueError("a name with a null byte")
     with suppress(OSError):  # where the working directory is gone
         return folder.absolute()
     return folder
@@ -45,6 +50,12 @@ def file_name(agent: str, task_type: str, started: float) -> str:
     """Name the final file: trace_{agent}_{task_type}_{YYYY-MM-DDTHH-MM-SS}.json."""
     stamp = to_stamp(int(started)).removesuffix("Z").replace(":", "-")
     return f"trace_{_part(agent)}_{_part(task_type)}_{stamp}.json"
+
+
+def is_file_name(name: str) -> bool:
+    """Tell whether a name can be that of a final file, and is no path."""
+    whole = Path(name).name == name and "\0" not in name
+    return whole and name.startswith("trace_") and name.endswith(".json")
 
 
 def _part(name: str) -> str:

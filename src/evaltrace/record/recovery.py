@@ -12,13 +12,13 @@ from typing import Literal
 
 import msgspec
 
-from evaltrace.errors import OutputFailure, Problem, UnreadablePath
+from evaltrace.errors import EvaltraceError, OutputFailure, Problem, UnreadablePath
 from evaltrace.record.clocks import to_stamp
 from evaltrace.record.events import Gathered
-from evaltrace.record.finishing import gather_lines, remove_journal, write_trace
-from evaltrace.record.folding import to_trace
+from evaltrace.record.finishing import finished_trace, gather_lines, remove_journal, write_trace
 from evaltrace.record.journal import lock_alone, read_head, read_lines
-from evaltrace.record.places import HIDDEN, SUFFIX, release, reserved
+from evaltrace.record.lines import Head
+from evaltrace.record.places import HIDDEN, SUFFIX, release, reserve, reserved
 from evaltrace.record.stores import StoreChoice, add_to_store, divided
 from evaltrace.trace import Trace
 from evaltrace.untrusted import clean
@@ -123,11 +123,17 @@ def _made(
     if head is None:
         yield _problem("journal_unreadable", path, "its first line is no head of a journal")
         return
+    folder = path.parent.parent
+    if not dry_run:
+        _claim_name(folder, head)
     found = Gathered(head)
     gather_lines(found, descriptor)
-    trace = to_trace(found, abandoned=True)
+    try:
+        trace = finished_trace(found, head, abandoned=True)
+    except EvaltraceError as error:
+        yield _problem("trace_unwritable", path, error.what)
+        return
     if not dry_run:
-        folder = path.parent.parent
         try:
             write_trace(trace, folder, head)
         except OutputFailure as error:
@@ -136,6 +142,13 @@ def _made(
         remove_journal(path, folder, head)
         yield from _stored(trace, path, store if store is not None else head.store)
     yield trace
+
+
+def _claim_name(folder: Path, head: Head) -> None:
+    """See to it that the file that the trace gets is not another's. Raises OSError."""
+    taken = os.path.lexists(folder / head.file)
+    if taken and head.trace_id not in {row.trace_id for row in _finished(folder / head.file)}:
+        head.file = reserve(folder, head.file, head.trace_id)
 
 
 def _stored(trace: Trace, path: Path, store: StoreChoice) -> Iterator[Problem]:
@@ -147,7 +160,10 @@ def _stored(trace: Trace, path: Path, store: StoreChoice) -> Iterator[Problem]:
 
 
 def _problem(code: str, path: Path, message: str) -> Problem:
-    return Problem(code=code, path=f"{HIDDEN}/{clean(path.name)}", message=clean(message))
+    hint = "The journal was left as it is; look at it by hand."
+    return Problem(
+        code=code, path=f"{HIDDEN}/{clean(path.name)}", message=clean(message), hint=hint
+    )
 
 
 def _clear(folder: Path) -> None:

@@ -29,14 +29,20 @@ _PART = re.compile(
 )
 _UNITS = {"ms": 0.001, "mi": 60.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _MOST = 10
+_ROUNDING = 1.0
+"""Seconds by which a told time may be more than it was."""
 
 
 class Span(NamedTuple):
-    """A stage's time from one moment to another, in seconds since the epoch."""
+    """A stage's time from one moment to another, in seconds since the epoch.
+
+    Its length may be `told` by the caller, rather than measured.
+    """
 
     start: float
     end: float
     stage: str
+    told: bool = False
 
 
 def to_span_seconds(value: object) -> float | None:
@@ -77,14 +83,16 @@ class Stages:
         else:
             spent = _told_time(data)
             if spent is not None:
-                self._spans.append(Span(at - spent, at, _told_stage(event, data)))
+                self._spans.append(Span(at - spent, at, _told_stage(event, data), told=True))
 
     def bottlenecks(self, start: float, end: float) -> list[Bottleneck]:
         """Give the stages that took a hundredth of the run or more, the longest first."""
         total = end - start
         if total <= 0:
             return []
-        shares = sorted(_shares(self._spans, start, end).items(), key=lambda row: (-row[1], row[0]))
+        # What took longer than the run was not in the run, or is no duration.
+        spans = [s for s in self._spans if not s.told or s.end - s.start <= total + _ROUNDING]
+        shares = sorted(_shares(spans, start, end).items(), key=lambda row: (-row[1], row[0]))
         return [
             Bottleneck(
                 stage=stage,
@@ -106,7 +114,7 @@ class Stages:
             return
         spent = _told_time(data)
         if spent is not None:
-            self._spans.append(Span(at - spent, at, stage))
+            self._spans.append(Span(at - spent, at, stage, told=True))
 
 
 def _stage_of(event: Event) -> str:

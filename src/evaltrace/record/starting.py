@@ -8,11 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 from evaltrace.record.clocks import Clock
-from evaltrace.record.identity import writer_name
 from evaltrace.record.journal import Journal, create_journal, open_journal, read_head
-from evaltrace.record.lines import Line, encode_line
+from evaltrace.record.lines import Head, Line, encode_line
 from evaltrace.record.live import RUNS, Recording, current_recording
-from evaltrace.record.options import RecordingOptions, to_head, to_opening, to_trigger
+from evaltrace.record.options import NAMES, RecordingOptions, to_head, to_opening, to_trigger
 from evaltrace.record.places import (
     HIDDEN,
     SUFFIX,
@@ -29,35 +28,45 @@ _MANY = 64
 
 def start(agent: Any, task_type: Any, context: Any, options: RecordingOptions) -> Recording:
     """Start to record a run; where no journal can be made, its events stay in memory."""
-    folder = recordings_folder(options.get("folder"))
+    complaints = _unknown(options)
+    try:
+        folder = recordings_folder(options.get("folder"))
+    except (TypeError, ValueError) as error:
+        folder = recordings_folder()
+        complaints.append(("it is in the usual folder, as the one named is none", error))
     head = to_head(str(uuid4()), agent, task_type, context, options)
     clock = Clock(options.get("clock"))
     head.started = clock.now()
     head.wall, head.steady, head.boot = clock.wall, clock.steady, clock.boot
     head.trigger = to_trigger(options.get("trigger"), head.started)
-    head.writer = writer_name()
+    journal, failure = _create(head, folder)
+    if failure is not None:
+        complaints.append(("the journal cannot be written", failure))
+    store, _ = divided(options.get("store"))
+    mirror = options.get("mirror")
+    run = Recording(head, folder, clock, journal=journal, mirror=mirror, store=store)
+    RUNS[run.trace_id] = run
+    for what, cause in complaints:
+        run.complain(what, cause)
+    run.tell("trace_started", Line(at=head.started, name=head.agent, data=to_opening(head)))
+    return run
+
+
+def _unknown(options: RecordingOptions) -> list[tuple[str, BaseException | None]]:
+    unknown = sorted(set(options) - NAMES)
+    return [(f"options that nobody knows: {', '.join(unknown)}", None)] if unknown else []
+
+
+def _create(head: Head, folder: Path) -> tuple[Journal, BaseException | None]:
+    """Make the journal of a run, and reserve the name of its file; or say why that failed."""
     head.file = file_name(head.agent, head.task_type, head.started)
     path = folder / HIDDEN / f"{head.trace_id}{SUFFIX}"
-    failure = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         head.file = reserve(folder, head.file, head.trace_id)
-        journal = create_journal(path, encode_line(head), head.fsync)
+        return create_journal(path, encode_line(head), head.fsync), None
     except (OSError, ValueError) as error:
-        journal, failure = Journal(path, None), error
-    run = Recording(
-        head,
-        folder,
-        clock,
-        journal=journal,
-        mirror=options.get("mirror"),
-        store=divided(options.get("store"))[0],
-    )
-    RUNS[run.trace_id] = run
-    if failure is not None:
-        run.complain("the journal cannot be written", failure)
-    run.tell("trace_started", Line(at=head.started, name=head.agent, data=to_opening(head)))
-    return run
+        return Journal(path, None), error
 
 
 def find(trace_id: str, folder: str | os.PathLike[str] | None = None) -> Recording | None:
@@ -66,7 +75,10 @@ def find(trace_id: str, folder: str | os.PathLike[str] | None = None) -> Recordi
         return None
     run = RUNS.get(trace_id)
     if run is None:
-        run = _open(trace_id, recordings_folder(folder))
+        try:
+            run = _open(trace_id, recordings_folder(folder))
+        except (TypeError, ValueError):  # no name of a folder: there is no trace either
+            return None
         if run is not None:
             _close_ended()
             RUNS[trace_id] = run

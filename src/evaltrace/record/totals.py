@@ -26,7 +26,6 @@ from evaltrace.trace import Event, Kind, ModelUsage, Tokens, ToolCalls, Usage
 
 LLM_CALL = "llm_call"
 TOOL_TYPES = frozenset({"tool_called", "tool_call"})
-_FAILED = frozenset({"error", "fail", "failed", "failure"})
 _KINDS = frozenset(get_args(Kind))
 
 _USAGE_KEYS: dict[str, tuple[str, ...]] = {
@@ -49,7 +48,10 @@ def promote(event: Event) -> None:
     if data is None:
         return
     if event.type == LLM_CALL:
-        event.usage = event.usage or _usage_in(data)
+        inner = data.get("usage")
+        event.usage = event.usage or usage_in(data)
+        if event.usage is None and isinstance(inner, dict):
+            event.usage = usage_in(inner)
         event.model = event.model or _text_in(data, _MODEL_KEYS)
         event.provider = event.provider or _text_in(data, _PROVIDER_KEYS)
         if event.cost_usd is None:
@@ -151,6 +153,9 @@ class Totals:
             self._costs[name] = round(self._costs.get(name, 0) + event.cost_usd, 9)
 
     def _add_tool(self, event: Event, data: Mapping[str, Any]) -> None:
+        # Not above: who only records needs no store.
+        from evaltrace.store.forms import is_error
+
         server = data.get("server") if isinstance(data.get("server"), str) else None
         kind = data.get("kind")
         row = self._tools.setdefault(
@@ -162,7 +167,7 @@ class Totals:
             ),
         )
         row.count += 1
-        row.errors += event.error is not None or event.status in _FAILED
+        row.errors += is_error(event)
 
     def _add_file(self, event: Event, data: Mapping[str, Any]) -> None:
         path = _text_in(data, _FILE_KEYS) or event.name
@@ -221,7 +226,8 @@ def _added(first: Usage | None, second: Usage) -> Usage:
     return Usage(**sums)
 
 
-def _usage_in(data: Mapping[str, Any]) -> Usage | None:
+def usage_in(data: Mapping[str, Any]) -> Usage | None:
+    """Read tokens under the names that providers give them; None where there are none."""
     counts = {
         name: _first(to_count(data.get(key)) for key in keys) for name, keys in _USAGE_KEYS.items()
     }

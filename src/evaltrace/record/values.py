@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set, ValuesView
 from dataclasses import fields, is_dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from itertools import islice
 from os import PathLike, fspath
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,7 @@ _EVENT_CHARACTERS = 2**20
 _EVENT_ITEMS = 20_000
 _INT_BITS = 63
 _MAX_INT_BITS = 4096
+_OF_ARRAYS = ("ndim", "size", "tolist", "item")
 
 
 class Room:
@@ -110,11 +112,15 @@ def to_message(error: BaseException) -> str:
 
 def to_number(value: Any) -> float | None:
     """Read a finite number that is 0 or more; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if value is None:
         return None
     try:
+        if not isinstance(value, int | float | Decimal):
+            value = _from_array(value) if _is_array(value) else None
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            return None
         number = float(value)
-    except (OverflowError, ValueError):
+    except Exception:  # too large, or an object whose methods fail
         return None
     return number if 0 <= number < float("inf") else None
 
@@ -136,20 +142,20 @@ def _large(value: int) -> str:
 
 def _composed(value: Any, room: Room, depth: int) -> Any:
     if isinstance(value, Mapping):
-        return _object(list(value.items()), room, depth)
+        return _object(value.items(), len(value), room, depth)
     if isinstance(value, list | tuple):
-        return _array(list(value[: MAX_ITEMS + 1]), len(value), room, depth)
+        return _array(value, room, depth)
     if isinstance(value, Set):
         return _unordered(value, room, depth)
     scalar = _scalar(value)
     if scalar is not value:
         return to_plain(scalar, room, depth - 1)
     if is_dataclass(value) and not isinstance(value, type):
-        pairs = [(field.name, getattr(value, field.name)) for field in fields(value)]
-        return _object(pairs, room, depth)
+        return _attributes(value, [field.name for field in fields(value)], room, depth)
     if isinstance(value, msgspec.Struct):
-        pairs = [(name, getattr(value, name)) for name in value.__struct_fields__]
-        return _object(pairs, room, depth)
+        return _attributes(value, value.__struct_fields__, room, depth)
+    if isinstance(value, Sequence | ValuesView):
+        return _array(value, room, depth)
     return room.text(str(repr(value)))
 
 
@@ -165,15 +171,37 @@ def _scalar(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, timedelta | Decimal | UUID):
         return str(value)
+    return _other_scalar(value)
+
+
+def _other_scalar(value: Any) -> Any:
+    """Give what stands for paths, bytes, exceptions, and the numbers of other libraries."""
     if isinstance(value, PathLike):
         return _decoded(fspath(value))
     if isinstance(value, bytes | bytearray | memoryview):
         return _decoded(bytes(value))
     if isinstance(value, BaseException):
         return f"{_name_of(value)}: {to_message(value)}"
+    if _is_array(value):
+        return _from_array(value)
     if hasattr(type(value), "__index__"):
         return int(operator.index(value))
     return value
+
+
+def _is_array(value: Any) -> bool:
+    """Tell whether a value is an array or a single number of numpy, or of one like it."""
+    kind = type(value)
+    return hasattr(kind, "dtype") and all(hasattr(kind, name) for name in _OF_ARRAYS)
+
+
+def _from_array(value: Any) -> Any:
+    if value.ndim == 0:
+        number = value.item()
+        return str(number) if type(number) is type(value) else number
+    # The size is a method where it is not numpy's; the text of an array is short of itself.
+    small = isinstance(value.size, int) and value.size <= MAX_ITEMS
+    return value.tolist() if small else str(repr(value))
 
 
 def _decoded(value: str | bytes) -> str:
@@ -185,32 +213,36 @@ def _decoded(value: str | bytes) -> str:
         return f"[{len(value)} bytes, {digest(value)}]"
 
 
-def _object(pairs: list[tuple[Any, Any]], room: Room, depth: int) -> Any:
-    if depth <= 0 or not room.takes(len(pairs)):
-        return f"[object of {len(pairs)} keys, cut]"
+def _attributes(value: Any, names: Sequence[str], room: Room, depth: int) -> Any:
+    return _object([(name, getattr(value, name)) for name in names], len(names), room, depth)
+
+
+def _object(pairs: Iterable[tuple[Any, Any]], length: int, room: Room, depth: int) -> Any:
+    if depth <= 0 or not room.takes(length):
+        return f"[object of {length} keys, cut]"
     kept: dict[str, Any] = {}
-    for key, item in pairs[:MAX_ITEMS]:
+    for key, item in list(islice(pairs, MAX_ITEMS)):
         name = key if type(key) is str else str(to_plain(key, room, depth - 1))
         if len(name) > _KEY_LIMIT or not name.isascii():
             name = shorten(clean(name), _KEY_LIMIT)
         while name in kept:
             name += "'"
         kept[name] = to_plain(item, room, depth - 1)
-    if len(pairs) > MAX_ITEMS:
-        kept["[...]"] = f"[... {len(pairs) - MAX_ITEMS} keys cut ...]"
+    if length > MAX_ITEMS:
+        kept["[...]"] = f"[... {length - MAX_ITEMS} keys cut ...]"
     return kept
 
 
-def _array(items: list[Any], length: int, room: Room, depth: int) -> Any:
+def _array(items: Collection[Any], room: Room, depth: int) -> Any:
+    length = len(items)
     if depth <= 0 or not room.takes(length):
         return f"[list of {length} items, cut]"
-    kept = [to_plain(item, room, depth - 1) for item in items[:MAX_ITEMS]]
+    kept = [to_plain(item, room, depth - 1) for item in list(islice(items, MAX_ITEMS))]
     cut = length - len(kept)
     return [*kept, f"[... {cut} items cut ...]"] if cut else kept
 
 
-def _unordered(items: Iterable[Any], room: Room, depth: int) -> Any:
+def _unordered(items: Set[Any], room: Room, depth: int) -> Any:
     """Give the items of a set in an order of their own, the same each time."""
-    whole = list(items)
-    kept = _array(whole[:MAX_ITEMS], len(whole), room, depth)
+    kept = _array(items, room, depth)
     return sorted(kept, key=msgspec.json.encode) if isinstance(kept, list) else kept

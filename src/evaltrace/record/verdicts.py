@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evaltrace.record.lines import Line
-from evaltrace.record.steps import BLOCKED, CANCELLED, FAILED, SUCCESS
+from evaltrace.record.steps import BLOCKED, CANCELLED, FAILED, STARTED, SUCCESS
 from evaltrace.trace import Event, Status, TraceError
 
 OUTCOMES: dict[str, Status] = {
@@ -115,13 +115,20 @@ def _final_error(
 def _reason(
     steps: Sequence[Event], end: Line, last_error: str | None
 ) -> tuple[str | None, str | None]:
-    """Find what stopped the run: its own error, the last failed step, the last error event."""
+    """Find what stopped the run: its own error, the last failed step, the last error event.
+
+    Without any of these, a step that was still open.
+    """
     if end.error is not None:
         return end.error_type or "failed", end.error
-    for step in reversed(steps):
-        if step.status in (FAILED, BLOCKED, CANCELLED):
-            kind = "failed" if step.status == FAILED else step.status
-            return kind, step.error
+    # What was cancelled may be so because of what failed.
+    for states in ((FAILED, BLOCKED), (CANCELLED,)):
+        for step in reversed(steps):
+            if step.status in states:
+                return "failed" if step.status == FAILED else step.status, step.error
     if last_error is not None:
         return "failed", last_error
+    unfinished = next((step.name for step in steps if step.status == STARTED), None)
+    if unfinished is not None:
+        return "unfinished", f"the step {unfinished} had not ended"
     return None, None
