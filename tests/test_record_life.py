@@ -202,7 +202,7 @@ def test_state_of_the_pipeline_follows_from_its_steps(
     [
         ("success", "pass", 1.0),
         ("failure", "fail", 0.0),
-        ("partial", "partial", None),
+        ("partial", "partial", 0.5),
         ("cancelled", "cancelled", None),
         ("FAILED ", "fail", 0.0),
     ],
@@ -229,6 +229,17 @@ def test_a_reward_that_is_given_comes_before_that_of_the_outcome(tmp_path: Path)
         run.reward(3, "lines")
     trace = as_json(run.trace)
     assert (trace["test_reward"], trace["rewards"]) == (0.25, {"outcome": 0.25, "lines": 3.0})
+
+
+def test_a_failure_after_the_steps_is_one_step_more_and_not_a_missing_reward(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ValueError, match="no"), recording("a", "t", folder=tmp_path) as run:
+        with run.step("first"):
+            pass
+        raise ValueError("no")
+    trace = as_json(run.trace)
+    assert (trace["status"], trace["test_reward"]) == ("partial", 0.5)
 
 
 def test_an_exception_fails_the_step_and_the_run_and_goes_on(tmp_path: Path) -> None:

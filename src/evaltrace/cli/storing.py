@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from evaltrace.cli.redacting import OFF, redacting_options
 from evaltrace.errors import NotATraceFile, UnknownName
 from evaltrace.untrusted import printable
 
 if TYPE_CHECKING:
+    from evaltrace.cli.redacting import Redacting
     from evaltrace.errors import Problem
+    from evaltrace.plan import Options
+    from evaltrace.redact import Redactor
     from evaltrace.store import Session, Store
     from evaltrace.trace import Trace
 
@@ -108,15 +112,24 @@ def find_session(store: Store, name: str) -> Session:
     metavar="TABLE",
     help="Prices for the costs of job directories, as for `evaltrace aggregate`.",
 )
+@click.option(
+    "--no-redact", is_flag=True, help="Leave the secrets of job directories in; each trace says so."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on standard error but errors.")
 @store_option
 def add(
-    paths: tuple[Path, ...], arm: str | None, prices: str, quiet: bool, store: Path | None
+    paths: tuple[Path, ...],
+    arm: str | None,
+    prices: str,
+    no_redact: bool,
+    quiet: bool,
+    store: Path | None,
 ) -> None:
     """Put traces into the store; a trace that is there already is replaced.
 
     FILE is a file of traces in any form that evaltrace reads, or another store; - is standard
-    input. JOB is a trial, a job, or a folder of jobs, which is read and left as it is.
+    input. JOB is a trial, a job, or a folder of jobs, which is read and left as it is. Secrets of
+    jobs are replaced; those of files stay as they are.
 
     \b
     Example:
@@ -126,9 +139,10 @@ def add(
     from evaltrace.quantities import counted, grouped
 
     problems: list[Problem] = []
+    options = _options(prices, no_redact)
     with opened(store, read_only=False) as target:
         counts = target.add_all(
-            trace for path in paths for trace in _traces(path, arm, prices, problems)
+            trace for path in paths for trace in _traces(path, arm, options, problems)
         )
     if quiet:
         return
@@ -139,22 +153,32 @@ def add(
     click.echo(printable(f"{new}{more} in {target.path}"), err=True)
 
 
-def _traces(path: Path, arm: str | None, prices: str, problems: list[Problem]) -> Iterator[Trace]:
-    from evaltrace.files import STANDARD_INPUT, is_dataset, read_traces
+def _options(prices: str, no_redact: bool) -> Options:
+    from evaltrace.plan import Options
 
-    is_file = path == STANDARD_INPUT or not path.is_dir() or is_dataset(path)
-    for trace in read_traces(path) if is_file else _of_jobs(path, prices, problems):
+    if no_redact:
+        click.echo(OFF, err=True)
+    return Options(prices=prices, redact=not no_redact)
+
+
+def _traces(
+    path: Path, arm: str | None, options: Options, problems: list[Problem]
+) -> Iterator[Trace]:
+    from evaltrace.files import STANDARD_INPUT, holds_traces, read_traces
+
+    is_file = path == STANDARD_INPUT or not path.is_dir() or holds_traces(path)
+    for trace in read_traces(path) if is_file else _of_jobs(path, options, problems):
         if arm is not None:
             trace.arm = arm
         yield trace
 
 
-def _of_jobs(path: Path, prices: str, problems: list[Problem]) -> Iterator[Trace]:
+def _of_jobs(path: Path, options: Options, problems: list[Problem]) -> Iterator[Trace]:
     from evaltrace.aggregate import read_records
-    from evaltrace.plan import Options, plan_aggregation
+    from evaltrace.plan import plan_aggregation
 
-    plan = plan_aggregation([path], Options(prices=prices))
-    problems += plan.problems
+    plan = plan_aggregation([path], options)
+    problems += [*plan.notes, *plan.problems]
     for record in read_records(plan):
         if record.trace is None:
             problems += record.problems
@@ -176,18 +200,20 @@ def _of_jobs(path: Path, prices: str, problems: list[Problem]) -> Iterator[Trace
 @click.option("--kind", metavar="KIND", help="Only sessions of this kind, such as harness.")
 @click.option("--since", type=Moment(), help="Only those that started then or later.")
 @click.option("--until", type=Moment(), help="Only those that started then or earlier.")
+@redacting_options
 @store_option
 def export(
     sessions: tuple[str, ...],
     output: str,
     form: str | None,
     store: Path | None,
+    redacting: Redacting,
     **chosen: Any,
 ) -> None:
     """Write traces of the store into a file, as `evaltrace aggregate` writes them.
 
     All of them, those of the SESSIONs (by their ids or the beginnings of them), or those that
-    the options choose; those that started last come first.
+    the options choose; those that started last come first. Secrets are replaced.
 
     \b
     Example:
@@ -199,8 +225,9 @@ def export(
     if sessions and any(chosen.values()):
         raise click.UsageError("Name SESSIONs, or choose by options, not both.")
     form = form or ("jsonl" if output.endswith(".jsonl") else "json")
+    redactor = redacting.opened()
     with opened(store) as source, _output(output) as out:
-        number = _write(out, form, _chosen(source, sessions, chosen))
+        number = _write(out, form, _chosen(source, sessions, chosen), redactor)
     click.echo(printable(f"{counted(number, 'trace')} in {output}"), err=True)
 
 
@@ -214,13 +241,14 @@ def _chosen(store: Store, sessions: tuple[str, ...], chosen: dict[str, Any]) -> 
             yield trace
 
 
-def _write(out: BinaryIO, form: str, traces: Iterator[Trace]) -> int:
+def _write(out: BinaryIO, form: str, traces: Iterator[Trace], redactor: Redactor | None) -> int:
     from evaltrace.files import write_jsonl, write_traces
+    from evaltrace.redact import to_redacted
     from evaltrace.store import to_json
     from evaltrace.trace import Tool
     from evaltrace.version import __version__
 
-    encoded = map(to_json, traces)
+    encoded = (to_redacted(redactor, trace, to_json)[1] for trace in traces)
     if form == "jsonl":
         return write_jsonl(out, encoded)
     tool = Tool(name="evaltrace", version=__version__)

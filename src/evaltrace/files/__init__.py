@@ -5,7 +5,7 @@ trace a line, and a tail. Whatever was re-serialised since is read as well, and 
 """
 
 from evaltrace.files.folders import Folder, LocalFolder, committed
-from evaltrace.files.forms import is_database, is_dataset
+from evaltrace.files.forms import holds_traces, is_database, is_dataset
 from evaltrace.files.reading import (
     STANDARD_INPUT,
     Frame,
@@ -27,6 +27,7 @@ __all__ = [
     "Span",
     "committed",
     "copy_span",
+    "holds_traces",
     "is_database",
     "is_dataset",
     "read_documents",

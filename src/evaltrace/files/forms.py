@@ -1,4 +1,4 @@
-"""What a path holds, by a look at its first bytes: a data set, Parquet, a database, or text."""
+"""What a path holds: recordings, or by a look at its first bytes Parquet, a database, or text."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ MANIFEST = "_manifest.json"
 """The file of a data set that names all others."""
 
 FORMAT = "evaltrace data set"
+_RECORDED = "trace_*.json"
+"""How recorded traces are called."""
+
 _OPENING = 200
 """Bytes within which a manifest says what it is."""
 _PARQUET = b"PAR1"
@@ -21,6 +24,18 @@ def is_dataset(path: Path) -> bool:
             return FORMAT.encode() in file.read(_OPENING)
     except OSError:
         return False
+
+
+def recordings_in(path: Path) -> list[Path]:
+    """List the recorded traces of a folder, by name; none for what is no such folder."""
+    if not path.is_dir() or is_dataset(path):
+        return []
+    return sorted(file for file in path.glob(_RECORDED) if file.is_file())
+
+
+def holds_traces(path: Path) -> bool:
+    """Tell whether a folder is one of traces: a data set, or recordings."""
+    return is_dataset(path) or bool(recordings_in(path))
 
 
 def is_parquet(path: Path) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Literal, TypeGuard
 import msgspec
 
 from evaltrace.errors import NotATraceFile, Problem, StoreFailure, UnreadablePath
-from evaltrace.files.forms import is_database, is_dataset, is_parquet
+from evaltrace.files.forms import is_database, is_dataset, is_parquet, recordings_in
 from evaltrace.files.stored import read_stored, stored_documents
 from evaltrace.files.writing import HEAD_END
 from evaltrace.jsontext import Malformed, decode
@@ -47,7 +47,7 @@ class Frame(msgspec.Struct, kw_only=True):
 def read_traces(path: str | Path) -> Iterator[Trace]:
     """Read the traces of a file: a file of traces, JSONL, an array, one trace, Parquet, a store.
 
-    A data set is named by its folder. Files as evaltrace writes them and stores are read in the
+    A data set is named by its folder, and so are recordings. Files as evaltrace writes them and stores are read in the
     memory of one trace, Parquet in that of a few. Raises UnreadablePath, StoreFailure, and
     NotATraceFile at the first thing that is no trace. The path "-" is standard input; files may
     follow each other, as `cat` joins them.
@@ -66,6 +66,11 @@ def read_items(
     path = Path(path)
     if path != STANDARD_INPUT and is_database(path):
         yield from read_stored(path, watch)
+        return
+    recorded = recordings_in(path)
+    if recorded:
+        for file in recorded:
+            yield from read_items(file, watch)
         return
     name = _name(path)
     for piece in _read_pieces(path, watch):
@@ -96,6 +101,12 @@ def read_documents(path: Path) -> Iterator[tuple[str, str, Any]]:
 
 
 def _all_documents(path: Path) -> Iterator[tuple[str, str, Any]]:
+    recorded = recordings_in(path)
+    if recorded:
+        for file in recorded:
+            found = read_documents(file)
+            yield from ((f"{file.name}: {place}", kind, item) for place, kind, item in found)
+        return
     if path != STANDARD_INPUT and is_dataset(path):
         from evaltrace.files.dataset import verify_files
 

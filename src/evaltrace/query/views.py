@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evaltrace.errors import MissingPackage, NotATraceFile, UnreadablePath
-from evaltrace.files import STANDARD_INPUT, is_dataset, read_traces
+from evaltrace.files import STANDARD_INPUT, holds_traces, is_dataset, read_traces
 from evaltrace.files.dataset import require_utf8, table_files, write_dataset
 from evaltrace.source import spelled
 from evaltrace.tables import TABLES, Type
@@ -44,7 +44,7 @@ class Source:
 def require_known(paths: Sequence[Path]) -> None:
     """Refuse what is neither a file nor a data set before anything is read."""
     for path in paths:
-        if path == STANDARD_INPUT or not path.is_dir() or is_dataset(path):
+        if path == STANDARD_INPUT or not path.is_dir() or holds_traces(path):
             continue
         hint = "Of a job directory: evaltrace aggregate JOB -o traces.json, and query that."
         raise NotATraceFile("A folder that is no data set", where=str(path), hint=hint)

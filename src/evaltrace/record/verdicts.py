@@ -53,7 +53,7 @@ def judge(
         else:
             odd = end.outcome
     status = OUTCOMES[outcome]
-    reward, source = _reward(outcome, steps, rewards)
+    reward, source = _reward(outcome, steps, rewards, failed=end.error is not None)
     error = _final_error(outcome, steps, end, last_error)
     return Verdict(outcome, pipeline, status, reward, source, error, odd)
 
@@ -78,7 +78,7 @@ def _pipeline_of(outcome: str, steps: Sequence[Event], by_steps: str) -> str:
 
 
 def _reward(
-    outcome: str, steps: Sequence[Event], rewards: dict[str, float]
+    outcome: str, steps: Sequence[Event], rewards: dict[str, float], *, failed: bool
 ) -> tuple[float | None, str | None]:
     if rewards:
         name = "outcome" if "outcome" in rewards else next(iter(rewards))
@@ -87,11 +87,21 @@ def _reward(
         return 1.0, "1 for the outcome success"
     if outcome == "failure":
         return 0.0, "0 for the outcome failure"
-    if outcome == "partial" and steps:
-        share = sum(step.status == SUCCESS for step in steps) / len(steps)
-        if 0 < share < 1:
-            return round(share, 6), "share of the steps that succeeded"
+    if outcome == "partial":
+        return _share(steps, failed)
     return None, None
+
+
+def _share(steps: Sequence[Event], failed: bool) -> tuple[float, str]:
+    """Give a partial run a reward between 0 and 1: without one it would count as missing.
+
+    A run that failed outside of its steps has failed in one step more.
+    """
+    succeeded = sum(step.status == SUCCESS for step in steps)
+    outside = failed and succeeded == len(steps)
+    if 0 < succeeded < len(steps) + outside:
+        return round(succeeded / (len(steps) + outside), 6), "share of the steps that succeeded"
+    return 0.5, "0.5 for the outcome partial"
 
 
 def _final_error(

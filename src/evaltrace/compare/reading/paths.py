@@ -17,7 +17,7 @@ from evaltrace.compare.reading.metric import MetricField
 from evaltrace.compare.reading.reduction import to_trial
 from evaltrace.compare.sides import Trial
 from evaltrace.errors import NothingFound, Problem
-from evaltrace.files import STANDARD_INPUT, Frame, is_database, is_dataset, read_items
+from evaltrace.files import STANDARD_INPUT, Frame, holds_traces, is_database, read_items
 from evaltrace.remote import url_of
 from evaltrace.trace import Input, Trace
 
@@ -35,12 +35,12 @@ class Reading:
 
 
 def read_path(path: Path, metric: MetricField, options: CompareOptions) -> Reading:
-    """Read the trials of a file, a store or a data set of traces, or of the jobs below a folder.
+    """Read the trials of a file, a store or a folder of traces, or of the jobs below a folder.
 
     Raises what read_traces and plan_aggregation raise, and NothingFound without any trial.
     """
     patterns = tool_patterns(options)
-    if path != STANDARD_INPUT and path.is_dir() and not is_dataset(path):
+    if path != STANDARD_INPUT and path.is_dir() and not holds_traces(path):
         return _read_jobs(path, metric, options, patterns)
     return _read_file(path, metric, options, patterns)
 
