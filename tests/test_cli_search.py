@@ -62,11 +62,11 @@ def test_hits_stand_below_their_run_and_are_marked(file: Path) -> None:
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "FAIL  tidy-up__1",
-        "+0:00:01.0  e2     output     …ore Permission «denied»: 'notes.txt' after after…",
-        "+0:00:02.0  e3     output     permission «DENIED» again, permission «denied» tw…",
+        "+0:00:01.0  e2  output  …efore Permission «denied»: 'notes.txt' after after aft…",
+        "+0:00:02.0  e3  output  permission «DENIED» again, permission «denied» twice",
         "",
         "PASS  bake__1",
-        "+0:00:00.0  e5     output     «denied» the permission",
+        "+0:00:00.0  e5  output  «denied» the permission",
     ]
 
 
@@ -104,7 +104,7 @@ def test_several_places_are_searched_one_after_the_other(tmp_path: Path, file: P
     other = saved(tmp_path, [minimal_trace(task_id="other__1", task_instruction="deny twice")], "b")
     text = run("twice", file, other).stdout
     assert text.index("tidy-up__1") < text.index("other__1")
-    assert "-      task_instruction  deny «twice»" in text.replace(" " * 11, "")
+    assert f"{' ' * 12}-   task_instruction  deny «twice»" in text
 
 
 def test_a_regular_expression_minds_case_only_if_it_has_capitals(file: Path) -> None:
@@ -141,6 +141,37 @@ def test_a_store_takes_no_regular_expression(tmp_path: Path) -> None:
     assert "a store finds words" in result.stderr
 
 
+def test_only_traces_of_a_name_are_searched(tmp_path: Path, file: Path) -> None:
+    def hits(*arguments: str | Path) -> list[str]:
+        found = lines(run("denied", "--format", "json", *arguments))
+        return sorted(json.loads(line)["event_id"] for line in found)
+
+    store = stored(tmp_path)
+    for place in (file, store):
+        assert hits(place, "--task", "bake__1") == ["e5"]
+        assert hits(place, "--task", "tidy-up__*") == ["e2", "e3"]
+        assert run("denied", place, "--task", "zebra").exit_code == 1
+    assert hits(file, store, "--task", "bake__1") == ["e5", "e5"]
+    # One place that does not know it is no fault of the others.
+    other = saved(tmp_path, [minimal_trace(task_id="other__1")], "other.jsonl")
+    assert hits(other, file, "--task", "bake__1") == ["e5"]
+
+
+def test_the_search_of_a_store_is_this_search(tmp_path: Path) -> None:
+    store = stored(tmp_path)
+    for arguments in (("denied",), ("denied", "--limit", "1"), ("denied", "--format", "json")):
+        searched = run(*arguments, "--store", store)
+        same = CliRunner().invoke(main, ["store", "search", *arguments, "--store", str(store)])
+        assert same.stdout == searched.stdout != ""
+        assert same.stderr == searched.stderr
+
+
+@pytest.mark.parametrize("option", ["--limit", "--offset"])
+def test_numbers_may_be_as_large_as_people_write_them(tmp_path: Path, option: str) -> None:
+    for place in (saved(tmp_path, TRACES), stored(tmp_path)):
+        assert run("denied", place, option, "9" * 40).exit_code == 0
+
+
 def test_no_hit_is_said_and_is_no_error(file: Path) -> None:
     result = run("zebra", file)
     assert (result.exit_code, result.stdout) == (0, "")
@@ -150,7 +181,7 @@ def test_no_hit_is_said_and_is_no_error(file: Path) -> None:
 def test_more_hits_than_asked_for_are_announced_and_come_next(file: Path) -> None:
     first = run("denied", file, "--limit", "2", "--format", "json")
     assert len(lines(first)) == 2
-    assert first.stderr == "More than 2 hits: --offset 2.\n"
+    assert first.stderr == "More than 2 hits: --offset 2 shows the next.\n"
     rest = run("denied", file, "--offset", "2", "--format", "json")
     assert [json.loads(line)["event_id"] for line in lines(rest)] == ["e5"]
     assert rest.stderr == ""

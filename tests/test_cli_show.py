@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evaltrace.cli import main
+from evaltrace.cli.viewing import Duration
 from evaltrace.files import write_jsonl
 from evaltrace.reports.terminal import render_table, render_trace
 from evaltrace.store import Store
@@ -67,10 +68,35 @@ def test_a_few_matches_are_shown_one_after_the_other(file: Path, name: str) -> N
     assert run("show", file, name).stdout == "\n".join(render_trace(t, 80) for t in TRACES[:3])
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("bake__9", "id-9", "bake", "b*", "tidy-up", "acme/tidy-up", "acme/*", "tidy-up__?"),
+        *("*/tidy-up", "tidy-up__[!12]", "tidy…__2", "*"),
+    ],
+)
+def test_a_store_knows_a_task_by_the_names_that_a_file_does(
+    tmp_path: Path, file: Path, name: str
+) -> None:
+    with Store(tmp_path / "store.db") as store:
+        store.add_all(TRACES)
+    stored = ids_of(run("show", tmp_path / "store.db", name, "--format", "json"))
+    assert stored == ids_of(run("show", file, name, "--format", "json")) != set()
+
+
+def test_a_name_is_understood_as_the_table_cuts_it(tmp_path: Path) -> None:
+    ids = [f"a-task-with-a-rather-long-name-of-its-own__{end}" for end in "abcde"]
+    file = saved(tmp_path, [minimal_trace(task_id=task_id, trace_id=task_id) for task_id in ids])
+    cuts = [line.split()[0] for line in run("show", file, "--width", "60").stdout.splitlines()[2:]]
+    for cut, task_id in zip(cuts, ids, strict=True):
+        assert "…" in cut
+        assert ids_of(run("show", file, cut, "--format", "json")) == {task_id}
+
+
 def test_many_matches_are_a_table_and_advice(file: Path) -> None:
     output = run("show", file, "*").stdout
     assert output.startswith(render_table(TRACES, 80) + "\n")
-    assert output.endswith("by its task id to see it in full.\n")
+    assert output.endswith("name one, as the table does, to see it in full.\n")
 
 
 def test_a_task_whose_name_is_a_pattern_is_found_by_it(tmp_path: Path) -> None:
@@ -409,6 +435,66 @@ def test_a_duration_needs_its_unit(place: Path, duration: str) -> None:
     assert "write 500ms, 2s, 1.5m or 1h." in result.stderr
 
 
+@pytest.mark.parametrize("duration", ["1m 35s", "1.5m5s", "95000 ms", "0h 1m 35s"])
+def test_a_duration_may_have_parts_as_views_write_it(duration: str) -> None:
+    assert Duration().convert(duration, None, None) == 95_000
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (("--timeline", "--tree"), "One view at a time: --timeline or --tree."),
+        (("--summary", "--errors"), "--errors is for a timeline or a tree."),
+        (("--summary", "--min-duration", "0ms"), "--min-duration is for"),
+        (("--event", "e2", "--type", "note"), "--type is for"),
+        (("--event", "e2", "--timeline"), "--event shows one event; with --tree,"),
+    ],
+)
+def test_views_that_do_not_go_together_are_wrong_usage(
+    place: Path, asked: tuple[str, ...], told: str
+) -> None:
+    result = run("show", place, "mend", *asked)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in result.stderr
+
+
+@pytest.mark.parametrize("asked", [("--limit", "0"), ("--min-duration", "0s"), ("--offset", "0")])
+def test_a_filter_of_zero_is_a_timeline_too(place: Path, asked: tuple[str, ...]) -> None:
+    assert "offset " in run("show", place, "mend", *asked).stdout
+
+
+def test_numbers_may_be_as_large_as_people_write_them(place: Path) -> None:
+    many = "9" * 40
+    assert len(ids(run("show", place, "mend", "--limit", many, "--format", "json"))) == 4
+    for view in ("--timeline", "--tree"):
+        result = run("show", place, "mend", view, "--offset", many)
+        assert result.exit_code == 0, result.exception
+
+
+def test_a_type_that_is_not_there_comes_with_those_that_are(place: Path) -> None:
+    shown = run("show", place, "mend", "--type", "massage", "--type", "zebra").stdout
+    assert 'No event has the type "massage". There are: message.' in shown
+    assert 'No event has the type "zebra". There are: ' in shown
+    assert "tool_call" in shown.splitlines()[-1]
+
+
+def test_the_beginning_of_an_event_id_is_enough(tmp_path: Path) -> None:
+    events = [Event(id=name, type="x", text=name) for name in ("e1", "e10", "phase.setup", "s1.E9")]
+    file = saved(tmp_path, [minimal_trace(events=events)])
+
+    def told(name: str) -> str:
+        result = run("show", file, "--event", name)
+        return result.stdout or result.stderr
+
+    assert told("e1").startswith("e1  ")
+    assert told("ph").startswith("phase.setup  ") == told("phase.s…").startswith("phase.setup  ")
+    assert told("e").startswith('Error: Several events begin with "e"')
+    assert "Nearest: e1, e10" in told("e")
+    assert "Nearest: s1.E9" in told("e9")
+    tree = run("show", file, "--tree", "--event", "phase.s")
+    assert tree.stdout.endswith("No events below it.\n")
+
+
 def test_one_event_is_shown_with_all_it_has(place: Path) -> None:
     assert "\noutput\n  whole output\n" in run("show", place, "mend", "--event", "e2").stdout
     detail = json.loads(run("show", place, "mend", "--event", "e2", "--format", "json").stdout)
@@ -457,6 +543,17 @@ def test_nothing_to_show_is_said(place: Path) -> None:
     for view in ("--timeline", "--tree"):
         assert "No event like this." in run("show", place, "mend", view, "--type", "zebra").stdout
         assert "No events." in run("show", place, "rest", view).stdout
+    late = run("show", place, "mend", "--timeline", "--offset", "9").stdout
+    assert late.endswith("No events after the first 9.\n")
+
+
+def test_several_sessions_are_named_as_short_as_can_be(tmp_path: Path) -> None:
+    names = [f"a-long-beginning-{letter}-and-the-rest" for letter in "xy"]
+    with Store(tmp_path / "store.db") as store:
+        store.add_all(minimal_trace(trace_id=name) for name in names)
+    told = run("show", tmp_path / "store.db", "--timeline").stderr
+    assert "Name one: a-long-beginning-y, a-long-beginning-x\n" in told
+    assert run("show", tmp_path / "store.db", "a-long-beginning-x", "--timeline").exit_code == 0
 
 
 def test_a_store_is_shown_as_its_latest_sessions_and_in_full(tmp_path: Path) -> None:

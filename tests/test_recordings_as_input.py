@@ -41,7 +41,7 @@ def test_finished_runs_are_read_by_name(folder: Path) -> None:
 
 def test_a_broken_one_is_named(folder: Path) -> None:
     (folder / "trace_zzz.json").write_text("{")
-    with pytest.raises(NotATraceFile, match="trace_zzz.json"):
+    with pytest.raises(NotATraceFile, match=r"trace_zzz\.json"):
         list(read_traces(folder))
     assert [kind for _, kind, _ in read_documents(folder)] == ["trace", "trace", "malformed"]
 
@@ -49,7 +49,9 @@ def test_a_broken_one_is_named(folder: Path) -> None:
 def test_commands_take_the_folder(folder: Path, tmp_path: Path) -> None:
     assert "fix__" in evaltrace("show", str(folder))
     evaltrace("validate", str(folder))
-    assert "2 new traces" in evaltrace("store", "add", str(folder), "--store", str(tmp_path / "s"))
+    store = str(tmp_path / "runs.db")
+    evaltrace("store", "add", str(folder), "--store", store)
+    assert len(list(read_traces(store))) == 2
     question = "SELECT sum(reward) AS reward FROM trials"
     answered = evaltrace("query", question, str(folder), "--format", "json")
     assert json.loads(answered) == [{"reward": 1.5}]

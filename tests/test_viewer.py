@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from aggregated import EXAMPLES, aggregate
 from evaltrace import trace as tr
-from evaltrace.store import is_error
+from evaltrace.store import Store, is_error
 from evaltrace.trace import Event, Trace
 from evaltrace.viewer import (
     filter_by_duration,
@@ -29,8 +29,9 @@ from evaltrace.viewer import (
 )
 from evaltrace.viewer.detail import detail_lines, detail_of
 from evaltrace.viewer.events import to_json
-from evaltrace.viewer.sources import Chosen, EventsRun
-from evaltrace.viewer.tree import tree_branches
+from evaltrace.viewer.runs import Chosen, EventsRun
+from evaltrace.viewer.tree import to_document, tree_branches
+from evaltrace.viewer.tree_text import tree_lines
 from test_terminal import HOSTILE, WIDE, widest
 from traces import minimal_trace
 
@@ -237,6 +238,55 @@ def test_what_repeats_is_folded_and_does_not_hide_what_failed() -> None:
     assert lines[3].startswith("✗ ")
 
 
+def test_pairs_that_repeat_are_folded() -> None:
+    polls = [call(n, input={"command": "sleep 1" if n % 2 else "ls"}) for n in range(1, 32)]
+    lines = format_timeline(a_run(*polls, call(32, name="Edit"))).splitlines()[1:]
+    assert re.findall(r"\be\d+\b", " ".join(lines)) == ["e1", "e2", "e30", "e31", "e32"]
+    assert "27 more events like these two" in lines[2]
+    few = format_timeline(a_run(*polls[:7]))
+    assert "like these" not in few
+    assert len(few.splitlines()) == 8
+
+
+def test_ids_that_grow_longer_are_still_told_apart() -> None:
+    events = [Event(id=str(n), type=f"kind-{n % 9}") for n in range(12_000)]
+    for text in (format_timeline(a_run(*events)), format_tree(a_run(*events))):
+        assert " 11999  " in text
+        assert "…" not in text
+
+
+def test_long_ids_leave_the_columns_straight() -> None:
+    phase = Event(id="phase.verifier", type="phase", name="verifier", started_at=at(3))
+    long = Event(id="0017964b-b639-99c3", type="message", text="long", started_at=at(4))
+    run = a_run(*(call(number, input={"command": "make"}) for number in range(9)), phase, long)
+    lines = format_timeline(run).splitlines()
+    assert {line.index("what") for line in lines[:1]} == {
+        line.index("Bash") for line in calls(lines)
+    }
+    assert next(line for line in lines if "phase" in line).endswith("  phase.verifier")
+    shown = next(line for line in lines if "long" in line)
+    assert shown.index("0017964…  message") == lines[0].index("id")
+    tree = format_tree(run).splitlines()
+    assert {line.index("tool_call") for line in calls(tree)} == {tree[0].index("event")}
+    assert next(line for line in tree if "phase" in line).endswith("  phase.verifier")
+    assert "0017964…  message long" in tree[-1]
+
+
+def calls(lines: list[str]) -> list[str]:
+    return [line for line in lines if "tool_call" in line]
+
+
+def test_a_phase_tells_its_words_behind_its_id() -> None:
+    phase = Event(id="phase.setup", type="phase", name="setup", status="error", text="no network")
+    assert format_timeline(a_run(phase)).splitlines()[1].endswith("  phase.setup  no network")
+
+
+def test_an_event_on_another_clock_stays_where_it_was_recorded() -> None:
+    local = Event(id="local", type="phase", started_at="2026-01-26T02:00:00")
+    rows = get_session_timeline(a_run(call(1), local, call(2)))
+    assert [row["id"] for row in rows] == ["e1", "local", "e2"]
+
+
 def test_offsets_of_a_short_run_have_milliseconds() -> None:
     events = [Event(id="1", type="note", started_at=at(0.438))]
     short = tr.Metrics(
@@ -338,6 +388,30 @@ def test_a_few_more_than_the_limit_are_not_folded() -> None:
     assert shape([node(str(n)) for n in range(5)], limit=3) == [(0, str(n)) for n in range(5)]
 
 
+def test_siblings_that_an_offset_leaves_out_are_told_from_the_rest() -> None:
+    run = EventsRun(call(number) for number in range(20))
+    text = "\n".join(tree_lines(tree_branches(run, limit=3, offset=5)))
+    assert "… 5 before, left out by --offset" in text
+    assert "… 12 more: --limit 0 shows all" in text
+    lines = to_document(run, tree_branches(run, limit=3, offset=5))["tree"]
+    assert [(line.get("id"), line.get("before")) for line in lines] == [
+        *((None, True), ("e5", None), ("e6", None), ("e7", None), (None, False)),
+    ]
+
+
+def test_events_of_several_sessions_make_a_tree() -> None:
+    with Store(":memory:") as store:
+        for session in ("a", "b"):
+            store.save_trace(call(1, id=f"{session}1"), session)
+            store.save_traces(
+                (call(n, id=f"{session}{n}", parent_id=f"{session}1") for n in (2, 3)), session
+            )
+        # Of all sessions, the latest events come first: their places go down, and repeat.
+        events = store.get_traces()
+    tree = [line.split()[1] for line in format_tree(events).splitlines()[1:]]
+    assert tree == ["b1", "b3", "b2", "a1", "a3", "a2"]
+
+
 def test_chosen_events_come_with_the_events_above_them() -> None:
     events = [node("a"), node("b", "a"), node("c", "b", error="no"), node("d", "b"), node("e")]
     assert shape(events, chosen=Chosen(errors=True)) == [(0, "a"), (1, "b"), (2, "c")]
@@ -383,6 +457,23 @@ def test_a_search_finds_events_and_marks_the_words() -> None:
     [hit] = search_traces("file", run)
     assert (hit["event_id"], hit["offset_ms"], hit["task_id"]) == ("e7", 7000.0, "tidy-up__a1")
     assert [hit["text"][a:b] for a, b in hit["marks"]] == ["FILE"]
+
+
+@pytest.mark.parametrize(
+    "word", ["fix_it", "fix_it__1", "jira", "claude", "told", "done", "ENOENT"]
+)
+def test_a_regular_expression_names_the_fields_of_a_run_as_words_do(word: str) -> None:
+    run = a_run(
+        task=tr.Task(name="fix_it"),
+        task_id="fix_it__1",
+        trigger=tr.Trigger(source="jira"),
+        agent_config=tr.AgentConfig(agent=tr.Agent(name="claude")),
+        task_instruction="told",
+        agent_response=tr.AgentResponse(result="done"),
+        test_output="ENOENT",
+    )
+    fields = {hit["field"] for hit in search_traces(word, run, regex=True)}
+    assert fields == {hit["field"] for hit in search_traces(word, run)} != set()
 
 
 def test_a_regular_expression_finds_each_field() -> None:

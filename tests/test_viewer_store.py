@@ -27,8 +27,10 @@ from evaltrace.viewer import (
     list_sessions,
     search_traces,
 )
-from evaltrace.viewer.sources import Chosen, StoredRun, run_of
-from evaltrace.viewer.tree import tree_branches
+from evaltrace.viewer.runs import Chosen
+from evaltrace.viewer.sources import Source, run_of
+from evaltrace.viewer.stored import StoredRun
+from evaltrace.viewer.tree import to_document, tree_branches
 from test_terminal import widest
 from traces import minimal_trace
 
@@ -76,6 +78,26 @@ def long_trace(events: int = LONG) -> Trace:
         origin=tr.Origin(kind="recorder", started_at=stamp(1), finished_at=stamp(events)),
         events=[an_event(number) for number in range(events)],
         error=tr.TraceError(type="failed", message="a step failed"),
+        test_reward=0.5,
+        metrics=tr.Metrics(
+            tokens=tr.Tokens(input=20, output=5, total=25),
+            cost=tr.Cost(usd=0.5),
+            durations=tr.Durations(total_s=90.0, verifier_s=3.0),
+            tool_calls=7,
+            turns=4,
+        ),
+        tests=tr.Tests(
+            summary=tr.TestSummary(total=4, passed=3, failed=1), cases=[], source="ctrf"
+        ),
+        truncated=[
+            tr.Truncation(
+                field="events.701.input",
+                unit="characters",
+                kept_length=9,
+                original_length=99,
+                digest="00",
+            )
+        ],
     )
 
 
@@ -134,18 +156,18 @@ def test_the_detail_out_of_a_store_is_that_of_the_trace(store: Store) -> None:
     for event_id in ("700", "701", "999", "gone"):
         detail = get_trace_detail(event_id, (store, trace.trace_id))
         assert detail == get_trace_detail(event_id, trace)
+        assert detail is None or bool(detail["truncated"]) == (event_id == "701")
 
 
-def test_the_summary_out_of_a_store_has_the_same_steps_failures_and_counts(store: Store) -> None:
+def test_the_summary_out_of_a_store_is_that_of_the_trace(store: Store) -> None:
     trace = long_trace()
     stored, whole = get_session_summary((store, trace.trace_id)), get_session_summary(trace)
-    for name in (
-        *("trace_id", "task_id", "intent", "status", "started_at", "completed_at", "steps"),
-        *("total_events", "total_errors", "events_by_type", "errors_by_type", "final_error"),
-        *("first_failure", "last_failure", "reward"),
-    ):
-        assert stored[name] == whole[name], name
-    assert format_summary((store, trace.trace_id)) == format_summary(trace)
+    assert stored == whole
+    assert whole["tests"]["passed"] == 3
+    assert whole["tool_calls"] == 7
+    for totals in (True, False):
+        text = format_summary((store, trace.trace_id), totals=totals)
+        assert text == format_summary(trace, totals=totals)
 
 
 def test_a_short_session_has_the_very_same_summary(store: Store) -> None:
@@ -164,6 +186,44 @@ def test_a_failure_long_ago_is_the_last_of_a_long_session() -> None:
     assert stored["last_failure"] == get_session_summary(trace)["last_failure"]
 
 
+def test_events_whose_parents_are_missing_are_roots_in_a_store_too() -> None:
+    trace = long_trace()
+    trace.trace_id = "orphans"
+    for event in trace.events or []:
+        if event.parent_id is None and event.id != "700":
+            event.parent_id = f"gone-{event.id}"
+    with Store(":memory:") as store:
+        store.add(trace)
+        assert format_tree((store, "orphans")) == format_tree(trace)
+        shown = [row["id"] for row in roots((store, "orphans"))]
+    assert shown == [str(number) for number in range(0, LONG, 100)]
+
+
+def roots(source: Source) -> list[dict[str, Any]]:
+    tree = to_document(run_of(source), tree_branches(run_of(source)))["tree"]
+    return [row for row in tree if row["depth"] == 0]
+
+
+def test_a_tree_says_when_it_may_lack_events() -> None:
+    trace = long_trace()
+    trace.trace_id = "lost"
+    for event in trace.events or []:
+        event.parent_id = f"gone-{event.id}"
+    with Store(":memory:") as store:
+        store.add(trace)
+        assert [row.get("cut") for row in roots((store, "lost"))][-2:] == [None, "parents"]
+        assert "maybe more whose parents are missing" in format_tree((store, "lost"), limit=3)
+
+
+def test_the_beginning_of_an_event_id_is_enough_in_a_store_too(store: Store) -> None:
+    for source in ((store, "run-of-2500"), long_trace()):
+        assert get_trace_detail("249…", source) is None
+        for name, whole in (("2499…", "2499"), ("249", "249")):
+            found = get_trace_detail(name, source)
+            assert found is not None
+            assert found["id"] == whole
+
+
 def test_sessions_are_listed_as_plain_data(store: Store) -> None:
     listed = list_sessions(store, limit=1)
     assert [(s["id"], s["status"], s["total_events"]) for s in listed] == [
@@ -179,6 +239,20 @@ def test_the_beginning_of_an_id_is_enough(store: Store) -> None:
 def test_a_session_that_is_not_there_names_the_nearest(store: Store) -> None:
     with pytest.raises(UnknownName, match="Nearest: run-of-2500, run-of-40"):
         get_session_timeline((store, "run-of-x"))
+
+
+def test_the_session_of_a_search_is_named_as_for_other_views(store: Store) -> None:
+    assert search_traces("part-12", (store, "run-of-4")) == search_traces(
+        "part-12", (store, "run-of-40")
+    )
+    assert search_traces("part-12", (store, "run-of-4")) != []
+    with pytest.raises(UnknownName):
+        search_traces("part-12", (store, "run-of-x"))
+
+
+def test_two_traces_are_no_session() -> None:
+    found = search_traces("part-12", (long_trace(20), long_trace(40)))
+    assert [hit["session_id"] for hit in found] == ["run-of-20", "run-of-40"]
 
 
 def test_a_search_finds_the_same_in_a_store_and_in_the_trace(store: Store) -> None:

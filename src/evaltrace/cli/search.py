@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evaltrace.errors import EvaltraceError
+from evaltrace.cli.naming import matching, sessions_of
+from evaltrace.cli.viewing import bounded, terminal_width, width_option
+from evaltrace.errors import EvaltraceError, UnknownTask
+from evaltrace.untrusted import printable_json
 
 if TYPE_CHECKING:
     from evaltrace.trace import Trace
@@ -35,6 +38,7 @@ _PATIENCE_S = 20.0
     metavar="PATH",
     help="Search this store. Without it and without FILE: the store of this user.",
 )
+@click.option("--task", metavar="TASK", help="Only in traces of this name, as for `show`.")
 @click.option("--regex", is_flag=True, help="TEXT is a regular expression; of files only.")
 @click.option(
     "-i",
@@ -54,16 +58,12 @@ _PATIENCE_S = 20.0
     show_default=True,
     help="json prints one hit a line, with the offsets of its marks.",
 )
-@click.option(
-    "--width",
-    type=click.IntRange(min=40),
-    show_default="those of the terminal, 80 when piped",
-    help="Columns of the text.",
-)
+@width_option
 def search(
     text: str,
     sources: tuple[Path, ...],
     store: Path | None,
+    task: str | None,
     regex: bool,
     ignore_case: bool,
     limit: int,
@@ -86,47 +86,61 @@ def search(
     """
     from itertools import islice
 
+    from evaltrace.quantities import counted
     from evaltrace.viewer.search import Pattern
 
     wanted = Pattern(text, ignore_case or None) if regex else text
     places: tuple[Path | None, ...] = sources if store is None else (*sources, store)
+    limit, offset = bounded(limit), bounded(offset)
     # Behind the last one asked for, to know whether there are more.
-    hits = islice(_hits(places or (None,), wanted, offset + limit + 1), offset, None)
+    hits = islice(_hits(places or (None,), wanted, task, offset + limit + 1), offset, None)
     shown = list(islice(hits, limit))
     _print(shown, form, width)
     if not shown:
         click.echo(f'No hit for "{text}".', err=True)
     elif next(hits, None) is not None:
-        click.echo(f"More than {offset + limit} hits: --offset {offset + limit}.", err=True)
+        end = offset + limit
+        click.echo(f"More than {counted(end, 'hit')}: --offset {end} shows the next.", err=True)
 
 
-def _hits(places: tuple[Path | None, ...], wanted: str | Pattern, most: int) -> Iterator[Found]:
+def _hits(
+    places: tuple[Path | None, ...], wanted: str | Pattern, task: str | None, most: int
+) -> Iterator[Found]:
     from evaltrace.files import is_database
 
+    without = []
     for place in places:
-        if place is None or is_database(place):
-            yield from _hits_of_store(place, wanted, most)
-        else:
-            yield from _hits_of_file(place, wanted)
+        try:
+            if place is None or is_database(place):
+                yield from _hits_of_store(place, wanted, task, most)
+            else:
+                yield from _hits_of_file(place, wanted, task)
+        except UnknownTask as error:
+            without.append(error)
+    if len(without) == len(places):
+        raise without[0]
 
 
-def _hits_of_store(place: Path | None, wanted: str | Pattern, most: int) -> Iterator[Found]:
+def _hits_of_store(
+    place: Path | None, wanted: str | Pattern, task: str | None, most: int
+) -> Iterator[Found]:
     from evaltrace.store import Store
     from evaltrace.viewer.search import hits_in_store
 
     if not isinstance(wanted, str):
         raise click.UsageError("--regex searches files: a store finds words.")
     with Store(place, read_only=True) as store:
-        yield from hits_in_store(store, wanted, None, most)
+        for session_id in [None] if task is None else sessions_of(store, task):
+            yield from hits_in_store(store, wanted, session_id, most)
 
 
-def _hits_of_file(place: Path, wanted: str | Pattern) -> Iterator[Found]:
+def _hits_of_file(place: Path, wanted: str | Pattern, task: str | None) -> Iterator[Found]:
     from evaltrace.files import read_traces
+    from evaltrace.viewer.search import hits_in_trace
 
-    for trace in read_traces(place):
+    traces = read_traces(place)
+    for trace in traces if task is None else matching(traces, task, place):
         if isinstance(wanted, str):
-            from evaltrace.viewer.search import hits_in_trace
-
             yield from hits_in_trace(trace, wanted)
         else:
             yield from _matches(trace, wanted)
@@ -165,15 +179,8 @@ def _print(found: list[Found], form: str, width: int | None) -> None:
 
     if form == "json":
         for hit in found:
-            click.echo(to_json(hit))
+            click.echo(printable_json(to_json(hit)))
         return
     # click takes what makes it bold out where the output is no terminal.
-    for line in found_lines(found, width or _terminal_width(), True):
+    for line in found_lines(found, width or terminal_width(), True):
         click.echo(line)
-
-
-def _terminal_width() -> int:
-    import shutil
-    import sys
-
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 80

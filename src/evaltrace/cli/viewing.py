@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evaltrace.cli.bundles import Command, bundled
-from evaltrace.errors import UnknownName
+from evaltrace.untrusted import one_line, printable_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from evaltrace.viewer.sources import Chosen, Run, Source
+    from evaltrace.viewer.runs import Chosen, Run
+    from evaltrace.viewer.sources import Source
 
 _ROWS = 1000
 """Events of a timeline that are printed for people."""
@@ -24,31 +25,38 @@ _SIBLINGS = 20
 """Children of an event that are printed for people."""
 
 _UNITS = {"ms": 1.0, "s": 1000.0, "m": 60_000.0, "min": 60_000.0, "h": 3_600_000.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-z]+)", re.ASCII)
+_PART = r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|min|m|h)"
+_DURATION = re.compile(rf"{_PART}(\s*{_PART})*", re.ASCII)
+
+_TYPES = 8
+"""Types of events that are named where one is asked for that is not there."""
+
+_TEXT = 60
+_LARGEST = 2**53
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]
-    """A duration with its unit, in milliseconds."""
+    """A duration with its unit, or several parts of one as views write it, in milliseconds."""
 
     name = "DURATION"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Read 500ms, 2s, 1.5m or 1h."""
+        """Read 500ms, 2s, 1.5m, 1h or 1h 30m."""
         if isinstance(value, float):
             return value
-        match = _DURATION.fullmatch(str(value).strip().lower())
-        if match is None or match[2] not in _UNITS:
+        text = str(value).strip().lower()
+        if not _DURATION.fullmatch(text):
             self.fail(f"{value!r} is no duration: write 500ms, 2s, 1.5m or 1h.", param, ctx)
-        return float(match[1]) * _UNITS[match[2]]
+        return sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, text))
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """Which view of a run is wanted, and of which of its events."""
 
-    kind: str | None
+    kind: str
     event: str | None
     types: tuple[str, ...]
     errors: bool
@@ -58,7 +66,7 @@ class View:
 
     def chosen(self) -> Chosen:
         """Give which events are wanted."""
-        from evaltrace.viewer.sources import Chosen
+        from evaltrace.viewer.runs import Chosen
 
         return Chosen(types=self.types, errors=self.errors, min_duration_ms=self.min_duration_ms)
 
@@ -69,19 +77,46 @@ class View:
         return self.limit or None
 
 
+_KINDS = ("timeline", "tree", "summary")
+_CHOOSING = {
+    "types": "--type",
+    "errors": "--errors",
+    "min_duration_ms": "--min-duration",
+    "limit": "--limit",
+    "offset": "--offset",
+}
+
+
 def _to_view(given: dict[str, Any]) -> View | None:
-    kind = given["kind"]
-    asked = any(value not in (None, False, (), 0) for value in given.values())
-    if kind is None and asked:
-        kind = "event" if given["event"] is not None else "timeline"
-    return View(**{**given, "kind": kind}) if kind else None
+    kinds = [kind for kind in _KINDS if given.pop(kind)]
+    if len(kinds) > 1:
+        raise click.UsageError(f"One view at a time: --{' or --'.join(kinds)}.")
+    asked = {key for key, value in given.items() if value is not None and value is not False}
+    choosing = [name for key, name in _CHOOSING.items() if key in asked and given[key] != ()]
+    if given["event"] is not None:
+        kind = kinds[0] if kinds else "event"
+        if kind not in ("tree", "event"):
+            raise click.UsageError("--event shows one event; with --tree, what is below it.")
+    elif kinds or choosing:
+        kind = kinds[0] if kinds else "timeline"
+    else:
+        return None
+    if choosing and kind in ("summary", "event"):
+        raise click.UsageError(f"{choosing[0]} is for a timeline or a tree.")
+    limit, offset = given.pop("limit"), given.pop("offset")
+    limit = None if limit is None else bounded(limit)
+    return View(kind=kind, limit=limit, offset=bounded(offset or 0), **given)
 
 
 _OPTIONS: list[Callable[[Command], Command]] = [
-    click.option("--timeline", "kind", flag_value="timeline", help="Events in the order of time."),
-    click.option("--tree", "kind", flag_value="tree", help="Events below their parents."),
-    click.option("--summary", "kind", flag_value="summary", help="Steps, totals, and what failed."),
-    click.option("--event", metavar="ID", help="One event in full; with --tree, what is below it."),
+    click.option("--timeline", is_flag=True, help="Events in the order of time."),
+    click.option("--tree", is_flag=True, help="Events below their parents."),
+    click.option("--summary", is_flag=True, help="Steps, totals, and what failed."),
+    click.option(
+        "--event",
+        metavar="ID",
+        help="One event in full, by its id or the beginning of it; with --tree, what is below it.",
+    ),
     click.option("--type", "types", multiple=True, metavar="TYPE", help="Only events of the type."),
     click.option("--errors", is_flag=True, help="Only events that failed."),
     click.option(
@@ -99,14 +134,20 @@ _OPTIONS: list[Callable[[Command], Command]] = [
     click.option(
         "--offset",
         type=click.IntRange(min=0),
-        default=0,
         help="How many to leave out first.",
     ),
 ]
 
+width_option = click.option(
+    "--width",
+    type=click.IntRange(min=40),
+    show_default="those of the terminal, 80 when piped",
+    help="Columns of the text.",
+)
+
 view_options = bundled(
     "view",
-    ("kind", "event", "types", "errors", "min_duration_ms", "limit", "offset"),
+    (*_KINDS, "event", *_CHOOSING),
     _OPTIONS,
     _to_view,
 )
@@ -129,7 +170,7 @@ def print_view(source: Source, view: View, form: str, width: int) -> None:
     elif view.kind == "tree":
         _print_tree(run, view, form, width)
     else:
-        _print_event(run, source, view, form, width)
+        _print_event(run, view, form, width)
 
 
 def _print_summary(source: Source, form: str, width: int) -> None:
@@ -164,14 +205,23 @@ def _print_timeline(run: Run, view: View, form: str, width: int) -> None:
 
 def _timeline_notes(run: Run, view: View, counter: _Counted) -> Iterable[str]:
     if not counter.passed:
-        yield "No event like this." if not view.chosen().all() or view.offset else "No events."
+        yield _nothing(view)
     if counter.more:
         end = view.offset + counter.passed
         yield f"Events {view.offset + 1:,} to {end:,}; --offset {end} shows the next."
     yield from _left_out(run, view)
 
 
+def _nothing(view: View) -> str:
+    what = "No events" if view.chosen().all() else "No event like this"
+    if view.kind == "tree" and view.event is not None:
+        what += " below it"
+    return f"{what} after the first {view.offset:,}." if view.offset else f"{what}."
+
+
 def _left_out(run: Run, view: View) -> Iterable[str]:
+    if view.types:
+        yield from _unknown_types(run, view.types)
     if view.min_duration_ms is None:
         return
     unknown = run.count_unknown_durations(view.chosen())
@@ -179,6 +229,17 @@ def _left_out(run: Run, view: View) -> Iterable[str]:
         yield "Events of unknown duration are left out."
     elif unknown:
         yield f"Left out because nobody knows how long they took: {unknown:,}."
+
+
+def _unknown_types(run: Run, types: tuple[str, ...]) -> Iterable[str]:
+    from difflib import get_close_matches
+
+    known = [name for name, _ in run.counts().events.most_common()]
+    for name in types:
+        if name not in known:
+            near = get_close_matches(name, known) or known[:_TYPES]
+            others = ", ".join(one_line(other, _TEXT) for other in near)
+            yield f'No event has the type "{name}". There are: {others or "none"}.'
 
 
 class _Counted:
@@ -197,13 +258,13 @@ class _Counted:
 
 
 def _print_tree(run: Run, view: View, form: str, width: int) -> None:
+    from evaltrace.viewer.sources import named_event
     from evaltrace.viewer.tree import to_document, tree_branches
     from evaltrace.viewer.tree_text import tree_lines
 
-    if view.event is not None:
-        _found(run, view.event)
+    root = None if view.event is None else named_event(run, view.event)[1].id
     limit = view.most(form, _SIBLINGS)
-    branches = tree_branches(run, view.chosen(), view.event, limit, view.offset)
+    branches = tree_branches(run, view.chosen(), root, limit, view.offset)
     shown = False
     if form == "json":
         document = to_document(run, branches)
@@ -215,32 +276,21 @@ def _print_tree(run: Run, view: View, form: str, width: int) -> None:
             shown = True
             click.echo(line)
     if not shown:
-        _note("No events." if view.chosen().all() else "No event like this.", form)
+        _note(_nothing(view), form)
     for note in _left_out(run, view):
         _note(note, form)
 
 
-def _print_event(run: Run, source: Source, view: View, form: str, width: int) -> None:
+def _print_event(run: Run, view: View, form: str, width: int) -> None:
     from evaltrace.viewer.detail import detail_lines, detail_of, to_document
-    from evaltrace.viewer.sources import cuts_of
+    from evaltrace.viewer.sources import named_event
 
-    detail = detail_of(run, _found(run, view.event or ""), cuts_of(source))
+    detail = detail_of(run, named_event(run, view.event or ""))
     if form == "json":
         _print_json(to_document(detail))
         return
     for line in detail_lines(detail, width, True):
         click.echo(line)
-
-
-def _found(run: Run, event_id: str) -> Any:
-    found = run.find(event_id)
-    if found is None:
-        raise UnknownName(
-            f'No event "{event_id}"',
-            where=run.title.task_id if run.title else None,
-            hint="--timeline lists the events with their ids.",
-        )
-    return found
 
 
 def _print_title(run: Run, width: int) -> None:
@@ -254,9 +304,22 @@ def _print_title(run: Run, width: int) -> None:
 def _print_json(value: Any) -> None:
     from evaltrace.viewer.events import to_json
 
-    click.echo(to_json(value))
+    click.echo(printable_json(to_json(value)))
 
 
 def _note(text: str, form: str) -> None:
     """Say something beside the view, where it does not get into the JSON."""
     click.echo(text, err=form == "json")
+
+
+def bounded(number: int) -> int:
+    """Give the number, or one that is as good: as large as anything can count to."""
+    return min(number, _LARGEST)
+
+
+def terminal_width() -> int:
+    """Give the columns of the terminal, 80 when the output is none."""
+    import shutil
+    import sys
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 80

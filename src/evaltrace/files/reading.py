@@ -47,10 +47,10 @@ class Frame(msgspec.Struct, kw_only=True):
 def read_traces(path: str | Path) -> Iterator[Trace]:
     """Read the traces of a file: a file of traces, JSONL, an array, one trace, Parquet, a store.
 
-    A data set is named by its folder, and so are recordings. Files as evaltrace writes them and stores are read in the
-    memory of one trace, Parquet in that of a few. Raises UnreadablePath, StoreFailure, and
-    NotATraceFile at the first thing that is no trace. The path "-" is standard input; files may
-    follow each other, as `cat` joins them.
+    A data set is named by its folder, and so are recordings. Files as evaltrace writes them and
+    stores are read in the memory of one trace, Parquet in that of a few. Raises UnreadablePath,
+    StoreFailure, and NotATraceFile at the first thing that is no trace. The path "-" is standard
+    input; files may follow each other, as `cat` joins them.
     """
     return (item for item in read_items(path) if isinstance(item, Trace))
 

@@ -55,9 +55,16 @@ def published(path: Path, *, new: bool = False) -> Iterator[Path]:
             f"Cannot write the file ({reason})", where=str(path), hint=hint
         ) from None
     finally:
-        for suffix in ("", "-journal", "-wal", "-shm"):
-            with suppress(OSError):  # what was to be done is done, or has its own error
-                aside.with_name(aside.name + suffix).unlink(missing_ok=True)
+        try:
+            _clear(aside)
+        finally:  # again: an interrupt may have come while it was cleared away
+            _clear(aside)
+
+
+def _clear(aside: Path) -> None:
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        with suppress(OSError):  # what was to be done is done, or has its own error
+            aside.with_name(aside.name + suffix).unlink(missing_ok=True)
 
 
 def _put(aside: Path, path: Path) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
 
 import msgspec
 
+from evaltrace.errors import UnknownName
 from evaltrace.trace import Event, Trace
 from evaltrace.viewer.clock import is_short
 from evaltrace.viewer.detail import detail_of, to_document
@@ -21,8 +22,9 @@ from evaltrace.viewer.events import (
     filter_errors,
 )
 from evaltrace.viewer.rows import timeline_rows
+from evaltrace.viewer.runs import Chosen, EventsRun, Run
 from evaltrace.viewer.search import InvalidPattern, Pattern, hits_in_store, hits_in_trace
-from evaltrace.viewer.sources import Chosen, EventsRun, Run, Source, cuts_of, run_of
+from evaltrace.viewer.sources import Source, named_event, run_of, session_of
 from evaltrace.viewer.summary import Summary, summary_of
 from evaltrace.viewer.summary_text import summary_lines
 from evaltrace.viewer.timeline import timeline_lines
@@ -94,26 +96,37 @@ def search_traces(
 ) -> list[dict[str, Any]]:
     """Find the events in which all words of a query occur, in a run, in traces or in a store.
 
-    A regular expression is looked for in traces only. Raises InvalidPattern.
+    A regular expression is looked for in traces only. Raises InvalidPattern, and UnknownName
+    for a session that is not there.
     """
     if isinstance(source, Trace):
         source = [source]
-    if isinstance(source, tuple) or not isinstance(source, Iterable):
-        store, session_id = source if isinstance(source, tuple) else (source, None)
-        if regex:
-            raise InvalidPattern("A store is searched for words, not for regular expressions")
-        found = hits_in_store(store, query, session_id, limit, offset)
-        return [msgspec.to_builtins(hit) for hit in found]
-    wanted = Pattern(query) if regex else query
-    hits = (hit for trace in source for hit in hits_in_trace(trace, wanted))
-    return [msgspec.to_builtins(hit) for hit in islice(hits, offset, offset + limit)]
+    if not _is_session(source) and isinstance(source, Iterable):
+        wanted = Pattern(query) if regex else query
+        traces = cast("Iterable[Trace]", source)
+        hits = (hit for trace in traces for hit in hits_in_trace(trace, wanted))
+        return [msgspec.to_builtins(hit) for hit in islice(hits, offset, offset + limit)]
+    if regex:
+        raise InvalidPattern("A store is searched for words, not for regular expressions")
+    if _is_session(source):
+        store, session = session_of(source)
+        found = hits_in_store(store, query, session.id, limit, offset)
+    else:
+        found = hits_in_store(cast("Store", source), query, None, limit, offset)
+    return [msgspec.to_builtins(hit) for hit in found]
 
 
 def get_trace_detail(event_id: str, source: Source) -> dict[str, Any] | None:
-    """Give all there is of one event, raw input and output too; None if there is none."""
+    """Give all there is of one event, raw input and output too; None if there is none.
+
+    The beginning of its id is enough if only one event begins so.
+    """
     run = run_of(source)
-    placed = run.find(event_id)
-    return None if placed is None else to_document(detail_of(run, placed, cuts_of(source)))
+    try:
+        placed = named_event(run, event_id)
+    except UnknownName:
+        return None
+    return to_document(detail_of(run, placed))
 
 
 def format_timeline(events: Events, width: int = 80, colour: bool = False) -> str:
@@ -126,7 +139,7 @@ def format_timeline(events: Events, width: int = 80, colour: bool = False) -> st
 def format_tree(
     events: Events, width: int = 80, colour: bool = False, *, limit: int | None = None
 ) -> str:
-    """Write events as a tree; of each event `limit` children are shown, None for all."""
+    """Write the events of a run as a tree, with `limit` children of each event, None for all."""
     lines = tree_lines(tree_branches(_run(events), limit=limit), width, colour)
     return "".join(f"{line}\n" for line in lines)
 
@@ -144,6 +157,8 @@ def format_summary(source: Source, *, totals: bool | None = None, width: int | N
 def _run(events: Events) -> Run:
     if isinstance(events, Trace):
         return run_of(events)
-    if isinstance(events, tuple) and len(events) == 2 and isinstance(events[1], str):
-        return run_of(events)
-    return EventsRun(events)
+    return run_of(events) if _is_session(events) else EventsRun(cast("Iterable[Event]", events))
+
+
+def _is_session(source: object) -> TypeGuard[tuple[Store, str]]:
+    return isinstance(source, tuple) and len(source) == 2 and isinstance(source[1], str)

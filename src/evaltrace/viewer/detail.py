@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from evaltrace.trace import Event, Truncation, Usage
 from evaltrace.viewer.clock import is_short, offset_words, took_words
 from evaltrace.viewer.events import to_json
 from evaltrace.viewer.rows import Row, RowMaker
-from evaltrace.viewer.sources import Placed, Run
+from evaltrace.viewer.runs import Placed, Run
 from evaltrace.viewer.timeline import RED, cut, painted, what_of
 
 _LINES = 40
@@ -33,9 +33,10 @@ class Detail(msgspec.Struct, kw_only=True):
     short: bool = False
 
 
-def detail_of(run: Run, placed: Placed, truncated: Sequence[Truncation] = ()) -> Detail:
-    """Describe an event of a run; `truncated` are the cuts of the whole trace."""
+def detail_of(run: Run, placed: Placed) -> Detail:
+    """Describe an event of a run."""
     event = placed[1]
+    truncated = run.trace.truncated if run.trace else []
     make = RowMaker(run)
     parent = run.find(event.parent_id) if event.parent_id is not None else None
     places = (f"events.{event.id}.", f"events[{event.id}].")

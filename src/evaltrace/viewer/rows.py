@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from datetime import UTC
 from heapq import heappop, heappush
 from itertools import islice
 
 import msgspec
 
 from evaltrace.store import is_error
-from evaltrace.times import parse_time
 from evaltrace.trace import Event
 from evaltrace.viewer.clock import Clock
 from evaltrace.viewer.events import error_of, words_of
-from evaltrace.viewer.sources import EVERY, Chosen, Placed, Run
+from evaltrace.viewer.runs import EVERY, Chosen, Placed, Run
 
 WINDOW = 1000
 """Events within which the order of time is restored: writers that run side by side."""
@@ -109,33 +107,24 @@ def timeline_rows(
         # As far as time and record agree within the window, this leaves out the same events.
         skipped = offset - 2 * WINDOW
     make = RowMaker(run)
-    rows: Iterator[Row] = map(make.row, _in_order(run.placed(chosen, after=skipped)))
+    rows = _in_order(map(make.row, run.placed(chosen, after=skipped)))
     if chosen.all():
         rows = _with_gaps(rows)
     first = offset - skipped
     return islice(rows, first, None if limit is None else first + limit)
 
 
-def _in_order(events: Iterable[Placed]) -> Iterator[Placed]:
-    """Sort by time within a window; an event without a time stays behind the one before it."""
-    waiting: list[tuple[float, int, Placed]] = []
+def _in_order(rows: Iterable[Row]) -> Iterator[Row]:
+    """Sort by time within a window; a row of unknown time stays behind the one before it."""
+    waiting: list[tuple[float, int, Row]] = []
     last = float("-inf")
-    for number, placed in enumerate(events):
-        time = _seconds(placed[1].started_at)
-        last = last if time is None else time
-        heappush(waiting, (last, number, placed))
+    for number, row in enumerate(rows):
+        last = last if row.offset_ms is None else row.offset_ms
+        heappush(waiting, (last, number, row))
         if len(waiting) > WINDOW:
             yield heappop(waiting)[2]
     while waiting:
         yield heappop(waiting)[2]
-
-
-def _seconds(stamp: str | None) -> float | None:
-    time = parse_time(stamp)
-    if time is None:
-        return None
-    # Without a zone no moment is known, but an order among its like.
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 def _with_gaps(rows: Iterable[Row]) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from evaltrace.store import Hit, hits_in
 from evaltrace.trace import Trace
 from evaltrace.untrusted import printable
 from evaltrace.viewer.clock import Clock, start_of
-from evaltrace.viewer.sources import start_of_session
+from evaltrace.viewer.stored import start_of_session
 from evaltrace.viewer.texts import texts_of_event, texts_of_trace
 
 if TYPE_CHECKING:

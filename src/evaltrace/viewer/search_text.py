@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from evaltrace.reports.columns import columns, head, line_of
@@ -13,12 +13,16 @@ from evaltrace.viewer.timeline import cut, padded, painted
 
 _OPEN, _CLOSE = "«", "»"
 _BOLD = 1
-_OFFSET, _ID, _FIELD = 10, 5, 9
+_OFFSET = 10
+_LONGEST_ID, _LONGEST_FIELD = 16, 24
 
 
-def found_lines(found: Iterable[Found], width: int = 80, colour: bool = False) -> Iterator[str]:
+def found_lines(found: Sequence[Found], width: int = 80, colour: bool = False) -> Iterator[str]:
     """Lay out hits as lines of at most `width` columns, below the run that they are in."""
     width = max(width, 40)
+    ids = [columns(line_of(hit.event_id or "-")) for hit in found]
+    fields = [columns(line_of(hit.field)) for hit in found]
+    room = min(max([2, *ids]), _LONGEST_ID), min(max([4, *fields]), _LONGEST_FIELD)
     first = True
     for _, hits in groupby(found, key=lambda hit: hit.session_id):
         for number, hit in enumerate(hits):
@@ -27,7 +31,7 @@ def found_lines(found: Iterable[Found], width: int = 80, colour: bool = False) -
                     yield ""
                 yield _title(hit, width, colour)
             first = False
-            yield _line(hit, width, colour)
+            yield _line(hit, room, width, colour)
 
 
 def _title(hit: Found, width: int, colour: bool) -> str:
@@ -36,12 +40,12 @@ def _title(hit: Found, width: int, colour: bool) -> str:
     return f"{painted(status.upper(), COLOURS.get(status, 0), colour)}  {name}"
 
 
-def _line(hit: Found, width: int, colour: bool) -> str:
+def _line(hit: Found, room: tuple[int, int], width: int, colour: bool) -> str:
     offset = "" if hit.event_id is None else offset_words(hit.offset_ms)
     cells = (
         padded(offset, _OFFSET, right=True),
-        padded(line_of(hit.event_id or "-"), _ID),
-        padded(cut(line_of(hit.field), 24), _FIELD),
+        padded(cut(line_of(hit.event_id or "-"), room[0]), room[0]),
+        padded(cut(line_of(hit.field), room[1]), room[1]),
     )
     left = "  ".join(cells) + "  "
     if columns(left) > width // 2:

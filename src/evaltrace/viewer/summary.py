@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from evaltrace.measures import counts_reward
-from evaltrace.store import is_error
 from evaltrace.trace import Bottleneck, Event, TestSummary, Trace
 from evaltrace.viewer.events import error_of, final_error
 from evaltrace.viewer.rows import Row, RowMaker
-from evaltrace.viewer.sources import Chosen, Placed, Run, Source, run_of, trace_of
-
-if TYPE_CHECKING:
-    from evaltrace.store import Totals
+from evaltrace.viewer.runs import Chosen, Placed, Run
+from evaltrace.viewer.sources import Source, run_of
 
 _PIPELINE = {"pass": "success", "partial": "partial", "fail": "failed", "error": "failed"}
 """What a pipeline calls the status of its trace."""
 
 _STEP_STATUS = {"ok": "success", "error": "fail", "failed": "fail", "failure": "fail"}
-STEPS = Chosen(types=("step",))
-FAILURES = Chosen(errors=True)
+_STEPS = Chosen(types=("step",))
+_FAILURES = Chosen(errors=True)
 _MOST_STEPS = 1000
 """Steps of a run that are given; a million would be no summary."""
 
@@ -90,58 +84,19 @@ class Summary(msgspec.Struct, kw_only=True):
 
 def summary_of(source: Source) -> Summary:
     """Summarise a run. Raises UnknownName for a session that is not there."""
-    trace = trace_of(source)
-    if trace is not None:
-        return summary_of_trace(trace)
-    assert not isinstance(source, Trace)
-    store, session_id = source
     run = run_of(source)
-    totals = store.summary(run.title.trace_id if run.title else session_id)
-    assert totals is not None
-    summary = _summary_of_session(totals)
-    add_events(summary, run)
+    assert run.trace is not None  # as every source has one
+    assert run.title is not None
+    summary = _summary_of_trace(run.trace)
+    if run.title.events is not None:
+        _add_events(summary, run)
     return summary
 
 
-def _summary_of_session(totals: Totals) -> Summary:
-    """Take what a store knows of a session without reading its events."""
-    session = totals.session
-    events, errors = Counter[str](), Counter[str]()
-    for row in totals.by_type:
-        events[row.type] += row.events
-        errors[row.type] += row.errors
-    pipeline = _PIPELINE.get(session.status, session.status)
-    return Summary(
-        trace_id=session.id,
-        task_id=session.task_id,
-        intent=session.intent or session.task,
-        kind=session.kind,
-        status=session.status if session.kind == "harness" else pipeline,
-        started_at=session.started_at,
-        completed_at=session.completed_at,
-        duration_s=session.duration_s,
-        total_events=session.total_events,
-        total_errors=session.total_errors,
-        total_tokens=session.total_tokens,
-        input_tokens=_sum(row.input_tokens for row in totals.by_type),
-        output_tokens=_sum(row.output_tokens for row in totals.by_type),
-        total_cost_usd=session.total_cost_usd,
-        events_by_type=dict(events.most_common()),
-        errors_by_type=dict((+errors).most_common()),
-        final_error=session.error,
-        reward=session.reward,
-    )
-
-
-def _sum(numbers: Iterable[int | None]) -> int | None:
-    known = [number for number in numbers if number is not None]
-    return sum(known) if known else None
-
-
-def summary_of_trace(trace: Trace) -> Summary:
-    """Summarise a trace."""
+def _summary_of_trace(trace: Trace) -> Summary:
+    """Say what a trace says besides its events."""
     durations, tokens = trace.metrics.durations, trace.metrics.tokens
-    summary = Summary(
+    return Summary(
         trace_id=trace.trace_id,
         task_id=trace.task_id,
         intent=(trace.trigger.intent_type if trace.trigger else None) or trace.task.name,
@@ -164,15 +119,15 @@ def summary_of_trace(trace: Trace) -> Summary:
         tests=trace.tests.summary if trace.tests else None,
         failed_tests=_failed_tests(trace),
     )
-    if trace.events is not None:
-        _count(summary, trace.events)
-        add_events(summary, run_of(trace))
-    return summary
 
 
-def add_events(summary: Summary, run: Run) -> None:
-    """Add what the events of a run say: its steps, its first and its last failure."""
-    steps = [event for _, event in islice(run.placed(STEPS), _MOST_STEPS)]
+def _add_events(summary: Summary, run: Run) -> None:
+    """Add what the events of a run say: how many, its steps, its first and its last failure."""
+    events, errors = run.counts()
+    summary.total_events, summary.total_errors = events.total(), errors.total()
+    summary.events_by_type = dict(events.most_common())
+    summary.errors_by_type = dict(errors.most_common())
+    steps = [event for _, event in islice(run.placed(_STEPS), _MOST_STEPS)]
     ids = {event.id for event in steps}
     summary.steps = [
         _step(event, number, _depth(event, ids, run)) for number, event in enumerate(steps, 1)
@@ -185,7 +140,7 @@ def add_events(summary: Summary, run: Run) -> None:
 
 def _first_failure(run: Run) -> Placed | None:
     """Find the first event that failed, rather than the step or the phase around it."""
-    failures = list(islice(run.placed(FAILURES), _NEAR))
+    failures = list(islice(run.placed(_FAILURES), _NEAR))
     inner = (placed for placed in failures if placed[1].type not in ("step", "phase"))
     return next(inner, failures[0] if failures else None)
 
@@ -218,13 +173,6 @@ def _step(event: Event, number: int, depth: int) -> Step:
         event_id=event.id,
         depth=depth,
     )
-
-
-def _count(summary: Summary, events: list[Event]) -> None:
-    failed = [event.type for event in events if is_error(event)]
-    summary.total_events, summary.total_errors = len(events), len(failed)
-    summary.events_by_type = dict(Counter(event.type for event in events).most_common())
-    summary.errors_by_type = dict(Counter(failed).most_common())
 
 
 def _status(trace: Trace) -> str:

@@ -9,18 +9,24 @@ from evaltrace.trace import Event, Trace
 
 
 def texts_of_trace(trace: Trace) -> Iterator[tuple[str, str]]:
-    """Give the texts of a trace outside its events."""
-    yield "task_id", trace.task_id
-    response, error = trace.agent_response, trace.error
+    """Give the texts of a trace outside its events, by the names that a search for words uses."""
+    response, error, trigger = trace.agent_response, trace.error, trace.trigger
+    agent = trace.agent_config
     parts = (
+        ("task", trace.task.name),
+        ("task", trace.task_id),
         ("task_instruction", trace.task_instruction),
         ("error", f"{error.type}: {error.message or ''}" if error else None),
-        ("agent_response.result", response.result if response else None),
+        ("answer", response.result if response else None),
+        ("trigger", f"{trigger.source} {trigger.issue_key or ''}" if trigger else None),
+        ("agent", " ".join(filter(None, (agent.agent.name, agent.model, trace.arm)))),
         ("test_output", trace.test_output),
         ("code_changes", trace.code_changes),
     )
     yield from ((name, text) for name, text in parts if text)
     yield from texts_of_value("context", trace.context)
+    for file in trace.code_stats.files if trace.code_stats else ():
+        yield "files", file.path
 
 
 def texts_of_event(event: Event) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import chain, groupby, islice
+from itertools import chain, islice
+from typing import TypeAlias
 
 from evaltrace.quantities import counted, span
 from evaltrace.reports.columns import columns, head, line_of, shorten_middle
@@ -13,15 +14,18 @@ from evaltrace.untrusted import one_line
 from evaltrace.viewer.clock import offset_words, took_words
 from evaltrace.viewer.events import GOOD, WORDS
 from evaltrace.viewer.rows import Row
-from evaltrace.viewer.sources import Title
+from evaltrace.viewer.runs import Title
 
 _SAMPLE = 1000
 """Rows that decide how wide the columns are."""
 
-_ALIKE = 4
-"""Rows alike in a row from which only the first and the last are shown."""
+_ALIKE, _PERIODS = 4, (1, 2)
+"""Rows alike in a row, or pairs of them, from which only the first and the last are shown."""
 
-_LONGEST_ID, _WHOLE_ID, _LONGEST_TYPE = 10, 24, 14
+_LONGEST_TYPE = 14
+_CUT_ID, _LONGEST_ID = 8, 16
+"""Columns of an id that is cut, at least and at most: its beginning is enough to ask for it."""
+
 _DEEPEST = 6
 """Levels that are shown by indenting."""
 
@@ -29,7 +33,7 @@ _LEAST = 12
 """Columns below which nothing is cut in its middle."""
 
 _TITLES = ("offset", "took", "id", "type")
-RED, YELLOW, DIM = 31, 33, 2
+RED, DIM = 31, 2
 
 
 def painted(text: str, code: int, colour: bool) -> str:
@@ -65,6 +69,23 @@ def title_lines(title: Title, width: int, colour: bool) -> Iterator[str]:
         yield painted(line, RED, colour)
 
 
+def room_for_ids(rows: Iterable[Row]) -> int:
+    """Choose how many columns ids get: as many as most of them need."""
+    ids = sorted(columns(line_of(row.id)) for row in rows if not says_all(row)) or [2]
+    most = ids[len(ids) * 4 // 5]
+    return min(max(most, 2, min(ids[-1], _CUT_ID)), _LONGEST_ID)
+
+
+def id_cell(row: Row, room: int) -> str:
+    """Write an id into its column, over its edge before too little of it is left."""
+    return padded(cut(line_of(row.id), max(room, _CUT_ID)), room)
+
+
+def says_all(row: Row) -> bool:
+    """Tell whether the id of an event says its type and its name, as `phase.verifier` does."""
+    return row.id == f"{row.type}.{row.name}"
+
+
 def timeline_lines(
     rows: Iterable[Row], width: int = 80, colour: bool = False, fine: bool = False
 ) -> Iterator[str]:
@@ -74,28 +95,60 @@ def timeline_lines(
     sheet = _Sheet(sample, max(width, 40), colour, fine)
     if sample:
         yield from sheet.heading()
-    for _, alike in groupby(chain(sample, rows), key=_likeness):
-        yield from _folded(alike, sheet)
+    yield from _folded(chain(sample, rows), sheet)
 
 
-def _likeness(row: Row) -> tuple[object, ...]:
+_Alike: TypeAlias = "tuple[object, ...]"
+
+
+def _likeness(row: Row) -> _Alike:
     return row.type, row.name, row.role, row.status, row.text, row.error, row.depth
 
 
-def _folded(alike: Iterator[Row], sheet: _Sheet) -> Iterator[str]:
-    first = list(islice(alike, _ALIKE - 1))
-    rest = 0
-    last: deque[Row] = deque(maxlen=1)
-    for row in alike:
-        rest += 1
-        last.append(row)
-    if rest == 0:
-        for row in first:
+def _folded(rows: Iterable[Row], sheet: _Sheet) -> Iterator[str]:
+    """Give the lines of rows; of rows alike, or of pairs alike, only of the first and the last."""
+    rest = ((_likeness(row), row) for row in rows)
+    waiting: deque[tuple[_Alike, Row]] = deque()
+    while True:
+        waiting.extend(islice(rest, max(_PERIODS) * _ALIKE - len(waiting)))
+        if not waiting:
+            return
+        period = next((period for period in _PERIODS if _repeats(waiting, period)), None)
+        if period is None:
+            yield from sheet.lines(waiting.popleft()[1])
+        else:
+            yield from _repeated(waiting, rest, period, sheet)
+
+
+def _repeats(waiting: deque[tuple[_Alike, Row]], period: int) -> bool:
+    number = period * _ALIKE
+    return len(waiting) >= number and all(
+        waiting[place][0] == waiting[place - period][0] for place in range(period, number)
+    )
+
+
+def _repeated(
+    waiting: deque[tuple[_Alike, Row]],
+    rest: Iterator[tuple[_Alike, Row]],
+    period: int,
+    sheet: _Sheet,
+) -> Iterator[str]:
+    pattern = [waiting[place][0] for place in range(period)]
+    last: deque[Row] = deque(maxlen=period)
+    number = 0
+    while waiting and waiting[0][0] == pattern[number % period]:
+        row = waiting.popleft()[1]
+        if number < period:
             yield from sheet.lines(row)
-        return
-    yield from sheet.lines(first[0])
-    yield sheet.note(f"… {counted(len(first) - 1 + rest - 1, 'more event')} like this …")
-    yield from sheet.lines(last[0])
+        else:
+            last.append(row)
+        number += 1
+        if not waiting:
+            waiting.extend(islice(rest, 1))
+    these = "like this" if period == 1 else "like these two"
+    yield sheet.note(f"… {counted(number - 2 * period, 'more event')} {these} …")
+    for row in last:
+        yield from sheet.lines(row)
 
 
 class _Sheet:
@@ -104,12 +157,11 @@ class _Sheet:
     def __init__(self, sample: list[Row], width: int, colour: bool, fine: bool) -> None:
         self._width, self._colour, self._fine = width, colour, fine
         offsets = [columns(self._offset(row)) for row in sample]
-        ids = sorted(columns(line_of(row.id)) for row in sample) or [0]
         types = [columns(line_of(row.type)) for row in sample]
         self._room = (
             max([len("offset"), *offsets]),
             7,
-            min(max(2, ids[len(ids) * 4 // 5]), _LONGEST_ID),
+            room_for_ids(sample),
             min(max([4, *types]), _LONGEST_TYPE),
         )
         self._words = 2 + sum(self._room) + 2 * len(self._room)
@@ -123,10 +175,8 @@ class _Sheet:
 
     def lines(self, row: Row) -> Iterator[str]:
         """Give the line of a row, and one beneath it that says how it failed."""
-        mark = "✗ " if row.failed else "  "
-        left = mark + "  ".join(self._cells(row))
-        left = f"{padded(left, self._words - 2)}  " + " " * min(row.depth, _DEEPEST)
-        line = f"{left}{what_of(row, self._width - columns(left))}".rstrip()
+        left = self._left(row)
+        line = f"{left}{what_of(row, self._width - columns(left), not says_all(row))}".rstrip()
         line = cut(line, self._width)
         yield painted(line, RED, self._colour) if row.failed else line
         if row.error:
@@ -137,13 +187,19 @@ class _Sheet:
         """Give a line that stands for events that are not shown."""
         return painted(cut(" " * self._words + text, self._width), DIM, self._colour)
 
-    def _cells(self, row: Row) -> Iterator[str]:
+    def _left(self, row: Row) -> str:
         offset, took, ids, types = self._room
-        yield padded(self._offset(row), offset, right=True)
-        yield padded(took_of(row), took, right=True)
-        # Whole as far as it goes, so that it can be asked for.
-        yield padded(cut(line_of(row.id), max(ids, _WHOLE_ID)), ids)
-        yield padded(shorten_middle(line_of(row.type), types), types)
+        cells = [
+            padded(self._offset(row), offset, right=True),
+            padded(took_of(row), took, right=True),
+        ]
+        if says_all(row):
+            cells.append(line_of(row.id))
+        else:
+            cells.append(id_cell(row, ids))
+            cells.append(padded(shorten_middle(line_of(row.type), types), types))
+        left = ("✗ " if row.failed else "  ") + "  ".join(cells)
+        return f"{padded(left, self._words - 2)}  " + " " * min(row.depth, _DEEPEST)
 
     def _offset(self, row: Row) -> str:
         return offset_words(row.offset_ms, self._fine)
@@ -156,11 +212,11 @@ def took_of(row: Row) -> str:
     return took_words(row.duration_ms)
 
 
-def what_of(row: Row, width: int) -> str:
+def what_of(row: Row, width: int, with_name: bool = True) -> str:
     """Name an event, its status where that says something, and its first words."""
     role = None if row.role == "assistant" else row.role
     plain = row.status is None or row.status in GOOD or (row.failed and row.status == "error")
-    parts = (row.name or role, None if plain else f"[{row.status}]")
+    parts = ((row.name or role) if with_name else None, None if plain else f"[{row.status}]")
     named = " ".join(line_of(part) for part in parts if part)
     words = line_of(row.text)
     if not named or not words:

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from evaltrace.viewer.rows import Row, RowMaker
-from evaltrace.viewer.sources import EVERY, PAGE, Chosen, EventsRun, Placed, Run
+from evaltrace.viewer.runs import EVERY, Chosen, EventsRun, Placed, Run
 
 MOST_CHOSEN = 2000
 """Chosen events that a tree is made of."""
 
 _FAILURES = Chosen(errors=True)
 
+_PAGE = 500
+
 
 class Branch(msgspec.Struct, kw_only=True, gc=False):
     """A line of a tree: an event, or `folded` siblings that are not shown.
 
     `guides` says of each level above, and of the line itself, whether more siblings follow.
-    `cut` ends a tree of which more events were chosen than it is made of.
+    `before` says that the folded siblings are those that an offset leaves out. `cut` ends a tree
+    that lacks events: more were `chosen` than it is made of, or the `parents` of some are missing.
     """
 
     guides: tuple[bool, ...]
     row: Row | None = None
     folded: int = 0
     or_more: bool = False
-    cut: bool = False
+    before: bool = False
+    cut: Literal["chosen", "parents"] | None = None
 
 
 def tree_branches(
@@ -48,7 +52,9 @@ def tree_branches(
         run, whole = chosen_with_parents(run, chosen)
     yield from _Walk(run, limit).branches(root, offset)
     if not whole:
-        yield Branch(guides=(False,), cut=True)
+        yield Branch(guides=(False,), cut="chosen")
+    if root is None and run.lacks_events:
+        yield Branch(guides=(False,), cut="parents")
 
 
 def chosen_with_parents(run: Run, chosen: Chosen) -> tuple[EventsRun, bool]:
@@ -68,20 +74,28 @@ def chosen_with_parents(run: Run, chosen: Chosen) -> tuple[EventsRun, bool]:
 def to_document(run: Run, branches: Iterator[Branch]) -> dict[str, Any]:
     """Convert a tree to plain data: its lines in order, each with its depth.
 
-    A line with `folded` stands for siblings that are not shown, one with `cut` for the rest of
-    more chosen events than a tree is made of.
+    A line with `folded` stands for siblings that are not shown, one with `cut` for events that
+    the tree lacks.
     """
     lines: list[dict[str, Any]] = []
     for branch in branches:
         depth = len(branch.guides) - 1
         if branch.cut:
-            lines.append({"depth": depth, "cut": True})
+            lines.append({"depth": depth, "cut": branch.cut})
         elif branch.row is None:
-            lines.append({"depth": depth, "folded": branch.folded, "or_more": branch.or_more})
+            names = ("folded", "or_more", "before")
+            lines.append({"depth": depth, **{name: getattr(branch, name) for name in names}})
         else:
             lines.append(msgspec.to_builtins(branch.row) | {"depth": depth})
     title = msgspec.to_builtins(run.title) if run.title else {}
     return {**title, "tree": lines}
+
+
+class _Folded(NamedTuple):
+    """Siblings that are not shown: those that an offset leaves out, or others."""
+
+    number: int
+    before: bool = False
 
 
 class _Walk:
@@ -101,9 +115,10 @@ class _Walk:
                 if guides:
                     guides.pop()
                 continue
-            if isinstance(item, int):
-                or_more = item == self._run.counts_to
-                yield Branch(guides=(*guides, more), folded=item, or_more=or_more)
+            if isinstance(item, _Folded):
+                number, before = item
+                or_more = number == self._run.counts_to
+                yield Branch(guides=(*guides, more), folded=number, or_more=or_more, before=before)
                 continue
             yield Branch(guides=(*guides, more), row=self._make.row(item))
             found = self._run.find(item[1].id)
@@ -112,13 +127,13 @@ class _Walk:
                 levels.append(_with_more(self._below(item[1].id, 0)))
                 guides.append(more)
 
-    def _below(self, parent: str | None, offset: int) -> Iterator[Placed | int]:
+    def _below(self, parent: str | None, offset: int) -> Iterator[Placed | _Folded]:
         """Give the children of an event, or how many are not shown between them."""
         after = 0
         if offset:
             skipped = _pages(self._run, parent, 0)
             after = max((place for place, _ in islice(skipped, offset)), default=0)
-            yield self._run.count_children(parent, 0, after + 1)
+            yield _Folded(self._run.count_children(parent, 0, after + 1), before=True)
         if self._limit is None:
             yield from _pages(self._run, parent, after)
             return
@@ -130,31 +145,31 @@ class _Walk:
         yield from first[: self._limit]
         yield from self._folded(parent, first[self._limit - 1][0])
 
-    def _folded(self, parent: str | None, after: int) -> Iterator[Placed | int]:
+    def _folded(self, parent: str | None, after: int) -> Iterator[Placed | _Folded]:
         for place in sorted(self._paths.get(parent, ())):
-            found = run_child(self._run, parent, place) if place > after else None
+            found = _child(self._run, parent, place) if place > after else None
             if found is not None:
-                yield self._run.count_children(parent, after, place)
+                yield _Folded(self._run.count_children(parent, after, place))
                 yield found
                 after = place
-        yield self._run.count_children(parent, after)
+        yield _Folded(self._run.count_children(parent, after))
 
 
 def _pages(run: Run, parent: str | None, after: int) -> Iterator[Placed]:
-    while page := run.children(parent, after, PAGE):
+    while page := run.children(parent, after, _PAGE):
         yield from page
         after = page[-1][0]
 
 
-def run_child(run: Run, parent: str | None, place: int) -> Placed | None:
+def _child(run: Run, parent: str | None, place: int) -> Placed | None:
     """Give the child of an event at a place; None where it is no child of it."""
     found = run.children(parent, place - 1, 1)
     return found[0] if found and found[0][0] == place else None
 
 
-def _with_more(items: Iterator[Placed | int]) -> Iterator[tuple[Placed | int, bool]]:
+def _with_more(items: Iterator[Placed | _Folded]) -> Iterator[tuple[Placed | _Folded, bool]]:
     """Say of each item whether another follows."""
-    shown = (item for item in items if item != 0)
+    shown = (item for item in items if not isinstance(item, _Folded) or item.number)
     item = next(shown, None)
     while item is not None:
         following = next(shown, None)

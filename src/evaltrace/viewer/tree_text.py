@@ -7,22 +7,33 @@ from itertools import chain, islice
 
 from evaltrace.reports.columns import columns, line_of
 from evaltrace.viewer.clock import took_words
-from evaltrace.viewer.timeline import DIM, RED, cut, padded, painted, what_of
+from evaltrace.viewer.timeline import (
+    DIM,
+    RED,
+    cut,
+    id_cell,
+    padded,
+    painted,
+    room_for_ids,
+    says_all,
+    what_of,
+)
 from evaltrace.viewer.tree import MOST_CHOSEN, Branch
 
 _SAMPLE = 1000
+_LACKING = {
+    "chosen": f"only the first {MOST_CHOSEN:,} like this",
+    "parents": "maybe more whose parents are missing",
+}
 _DEEPEST = 7
 """Levels that are drawn; of a deeper line, how many more there are is said."""
-
-_LONGEST_ID = 10
 
 
 def tree_lines(branches: Iterable[Branch], width: int = 80, colour: bool = False) -> Iterator[str]:
     """Lay out a tree as lines of at most `width` columns."""
     branches = iter(branches)
     sample = list(islice(branches, _SAMPLE))
-    ids = sorted(columns(line_of(b.row.id)) for b in sample if b.row) or [2]
-    room = max(2, min(ids[len(ids) * 4 // 5], _LONGEST_ID))
+    room = room_for_ids(branch.row for branch in sample if branch.row)
     if sample:
         yield painted(f"  {'took':>7}  {'id':<{room}}  event", DIM, colour)
     for branch in chain(sample, branches):
@@ -36,22 +47,27 @@ def _lines(branch: Branch, room: int, width: int) -> Iterator[tuple[str, int]]:
     blank = " " * (13 + room)
     if row is None:
         if branch.cut:
-            yield f"{blank}… only the first {MOST_CHOSEN:,} like this; --timeline has all", DIM
+            yield f"{blank}… {_LACKING[branch.cut]}; --timeline has all", DIM
             return
-        number = f"{branch.folded:,} or more" if branch.or_more else f"{branch.folded:,} more"
-        words = f"… {number}: --limit 0 shows all"
-        yield f"{blank}{_guides(branch.guides)}{words}", DIM
+        yield f"{blank}{_guides(branch.guides)}{_folded(branch)}", DIM
         return
     took = padded(took_words(row.duration_ms), 7, right=True)
-    name = padded(cut(line_of(row.id), max(room, 24)), room)
-    left = f"{'✗' if row.failed else ' '} {took}  {name}  {_guides(branch.guides)}"
-    kind = f"{line_of(row.type)} "
-    yield (
-        left + kind + what_of(row, max(width - columns(left + kind), 12)),
-        RED if row.failed else 0,
-    )
+    left = f"{'✗' if row.failed else ' '} {took}  "
+    whole = says_all(row) and len(branch.guides) < 2
+    if whole:
+        left += f"{line_of(row.id)}  "
+    else:
+        left += f"{id_cell(row, room)}  {_guides(branch.guides)}{line_of(row.type)} "
+    words = what_of(row, max(width - columns(left), 12), not whole)
+    yield left + words, RED if row.failed else 0
     if row.error:
         yield f"{blank}{_beneath(branch.guides)}└ {line_of(row.error)}", RED
+
+
+def _folded(branch: Branch) -> str:
+    more = " or more" if branch.or_more else "" if branch.before else " more"
+    how = "before, left out by --offset" if branch.before else "--limit 0 shows all"
+    return f"… {branch.folded:,}{more}{' ' if branch.before else ': '}{how}"
 
 
 def _guides(guides: tuple[bool, ...]) -> str:

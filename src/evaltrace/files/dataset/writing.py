@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -221,19 +221,17 @@ def _staging(place: Path) -> Iterator[Path]:
     made = not place.exists()
     with suppress(FileNotFoundError):  # also a lock is not written into what is not ours
         _refuse_foreign(place)
-    place.mkdir(parents=True, exist_ok=True)
     try:
-        with _locked(place):
-            _refuse_foreign(place)
-            _clear_dead(place)
-            folder = _new_folder(place)
-            alive = (folder / _ALIVE).open("wb")
-            fcntl.flock(alive, fcntl.LOCK_EX)
-        try:
-            with alive:
-                yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        place.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as opened:
+            with _locked(place):
+                _refuse_foreign(place)
+                _clear_dead(place)
+                folder = _new_folder(place)
+                opened.callback(shutil.rmtree, folder, ignore_errors=True)
+                alive = opened.enter_context((folder / _ALIVE).open("wb"))
+                fcntl.flock(alive, fcntl.LOCK_EX)
+            yield folder
     except BaseException:
         if made:
             with suppress(OSError):  # somebody else may use it by now
