@@ -6,6 +6,8 @@ import errno
 import os
 import resource
 import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -305,3 +307,24 @@ def run_with_failures(place: Path, random: Random) -> list[str]:
             log_trace_event(run.trace_id, "first")
             fails(run, random)
     return started
+
+
+_NO_FILES_LEFT = """
+import os, resource, sys
+from evaltrace import recording
+run = recording("a", "t", folder=sys.argv[1])
+run.event("kept")
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+print(run.end() is None)
+"""
+
+
+def test_a_program_without_files_to_open_keeps_its_journal(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _NO_FILES_LEFT, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "True\n")
+    assert "its journal stays" in done.stderr
+    [trace] = recover(tmp_path)
+    assert isinstance(trace, Trace)
+    assert [event.type for event in trace.events or ()] == ["kept"]

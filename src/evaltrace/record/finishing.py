@@ -40,7 +40,7 @@ Failures = list[tuple[str, BaseException]]
 def finish(ending: Ending) -> tuple[Trace | None, Failures]:
     """Write the trace of a run, remove its journal, and give the trace with what went wrong.
 
-    None for one that another process has ended meanwhile.
+    None without a failure for one that another process has ended meanwhile.
     """
     journal = ending.journal
     with journal.lock:
@@ -59,14 +59,17 @@ def finish(ending: Ending) -> tuple[Trace | None, Failures]:
         journal.close()
 
 
-def _write(ending: Ending) -> tuple[Trace, Failures]:
+def _write(ending: Ending) -> tuple[Trace | None, Failures]:
     journal, failures = ending.journal, Failures()
     found = Gathered(ending.head)
     place = gather_lines(found, journal.descriptor)
     for record in journal.spare:
         found.take(record)
     found.end = found.end or ending.line
-    trace = finished_trace(found, ending.head)
+    try:
+        trace = finished_trace(found, ending.head)
+    except Exception as error:  # such as no file left to open: its secrets may still be in it
+        return None, [("the trace cannot be made, its journal stays", error)]
     try:
         write_trace(trace, ending.folder, ending.head)
     except OutputFailure as error:
@@ -74,10 +77,10 @@ def _write(ending: Ending) -> tuple[Trace, Failures]:
     remove_journal(journal.path, ending.folder, ending.head)
     # What others wrote while this was being written, they wrote in time.
     if journal.descriptor is not None and _gather_late(found, journal.descriptor, place):
-        trace = finished_trace(found, ending.head)
         try:
+            trace = finished_trace(found, ending.head)
             write_trace(trace, ending.folder, ending.head)
-        except OutputFailure as error:
+        except Exception as error:
             failures.append(("late events could not be added", error))
     return trace, failures
 

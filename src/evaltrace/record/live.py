@@ -231,14 +231,15 @@ class Recording:
             return None
         trace, failures = finish(Ending(self.folder, self._head, self._journal, line))
         RUNS.pop(self.trace_id, None)
+        for what, failure in failures:
+            self.complain(what, failure)
         if trace is None:
-            self.complain("it was to be ended twice")
+            if not failures:
+                self.complain("it was to be ended twice")
             return None
         total_s = trace.metrics.durations.total_s
         line.status, line.duration_ms = trace.status, None if total_s is None else total_s * 1000
         self.tell("trace_ended", line)
-        for what, failure in failures:
-            self.complain(what, failure)
         self._store_trace(trace)
         return trace
 
