@@ -3,8 +3,9 @@
     python benchmarks/redaction.py [JOBS]
 
 JOBS is a folder of job directories; without it, 40 trials are written for the occasion. Prints
-medians of CPU time over interleaved repeats: of the aggregation of a trial, of the look at its
-trace that most traces need, and of the full redaction of a trace with secrets in it. Then, for
+medians of CPU time over interleaved repeats: of the aggregation of a trial without redaction and
+with it, of the look at its trace that most traces need, and of the full redaction of a trace with
+secrets in it. Then, for
 texts that are made to be slow, CPU seconds at one size and at eight times that size.
 """
 
@@ -55,13 +56,16 @@ def shares(jobs: Path, events: bool) -> None:
     redactor = Redactor(key=b"benchmark")
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "traces.json"
-        aggregate_jobs([jobs], out, options=Options(events=events))
+        off = Options(events=events, redact=False)
+        on = Options(events=events, redact=redactor)
+        aggregate_jobs([jobs], out, options=off)
         traces = list(read_traces(out))
         size = out.stat().st_size
         encoded = [msgspec.json.encode(trace) for trace in traces]
         full = [with_secrets(trace) for trace in traces]
         calls: dict[str, Callable[[], object]] = {
-            "aggregate": lambda: aggregate_jobs([jobs], out, options=Options(events=events)),
+            "aggregate": lambda: aggregate_jobs([jobs], out, options=off),
+            "redacted": lambda: aggregate_jobs([jobs], out, options=on),
             "look": lambda: [redactor.is_clean(text) for text in encoded],
             "redact": lambda: [
                 redact_trace(redactor, *pair) for pair in zip(traces, encoded, strict=True)

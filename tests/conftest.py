@@ -21,6 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.mkdtemp(prefix="evaltrace-cache-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ["EVALTRACE_CACHE"] = folder
+    os.environ["EVALTRACE_REDACTION_KEY"] = "tests"
     os.environ["EVALTRACE_STORE"] = os.path.join(folder, "store.db")
     # How long an example takes depends on who else uses the machine.
     settings.register_profile("untimed", deadline=None)

@@ -38,7 +38,7 @@ def with_token(value: Any, kept: frozenset[str] | set[str] = frozenset()) -> Any
     return value
 
 
-LITERALS = {"kind", "source", "clock", "change", "cause", "format"}
+LITERALS = {"kind", "source", "clock", "change", "cause", "format", "state"}
 
 
 def test_every_text_of_a_trace_is_redacted() -> None:

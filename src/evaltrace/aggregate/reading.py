@@ -6,18 +6,30 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import NoReturn
+from functools import lru_cache
+from typing import Any, NoReturn
 
 import msgspec
 
 from evaltrace.aggregate.spooled import at_hand, to_parcels
 from evaltrace.errors import Problem, StrictFailure
-from evaltrace.plan import Entry, Options, Plan
+from evaltrace.plan import Entry, Options, Plan, redactor_of
 from evaltrace.pricing import price_trace
 from evaltrace.readers import READERS
+from evaltrace.redact import (
+    Redactor,
+    SecretsLeft,
+    known_values,
+    marked,
+    redact_encoded,
+    redact_records,
+)
 from evaltrace.schema import fits, violations
 from evaltrace.source import Stamp
 from evaltrace.trace import Trace
+
+_SMALL = 1 << 13
+"""Bytes of settings that are remembered with the secrets in them."""
 
 
 @dataclass(slots=True)
@@ -51,31 +63,80 @@ def read_records(plan: Plan) -> Iterator[Record]:
 
 
 def read_record(entry: Entry, options: Options, faults: Sequence[Problem] = ()) -> Record:
-    """Read one trial, price, validate and encode its trace; whatever fails becomes a problem.
+    """Read one trial, price, validate, encode and redact its trace; what fails becomes a problem.
 
-    `faults` are what was wrong before it was read.
+    `faults` are what was wrong before it was read. Raises SecretsLeft.
     """
-    reader = READERS[entry.reader]
+    redactor = redactor_of(options)
     try:
-        files = reader.open_trial(entry.place, entry.job, entry.label)
-        trace = reader.read_trace(
-            files,
-            keep_events=options.events,
-            threshold=options.pass_threshold,
-            arm=options.arm,
-            attempt=entry.attempt,
-            tool_patterns=options.tool_patterns,
-            task_dirs=options.task_dirs,
-        )
-        trace.problems += faults
-        price_trace(trace, options.prices, entry.label)
-        document, line = _encoded(trace)
+        trace, files = _read(entry, options, faults)
+        if redactor is not None:
+            redactor = _knowing(redactor, _secrets_known(trace, entry, files))
+        record = _to_record(entry, redactor, marked(trace, redactor))
+    except SecretsLeft:  # nothing may be written
+        raise
+    except MemoryError:
+        return _failed(entry, redactor, [_too_large(entry)])
     except Exception as error:  # the boundary of one trial: it must not cost the others
-        return _failed(entry, _defect(entry, error))
-    if fits(document):
-        looked_at = files.stamps() if options.stamped else None
-        return Record(entry, trace, line, list(trace.problems), looked_at)
-    return _failed(entry, _invalid(entry, document), trace.problems)
+        return _failed(entry, redactor, [_defect(entry, error)])
+    if options.stamped and record.line is not None:
+        record.looked_at = files.stamps()
+    return record
+
+
+def _to_record(entry: Entry, redactor: Redactor | None, trace: Trace) -> Record:
+    document, line = _encoded(trace)
+    fitting = fits(document)
+    if fitting and redactor is not None:
+        trace, redacted = redact_encoded(redactor, trace, line)
+        if redacted is not line:
+            document, line = msgspec.json.decode(redacted), redacted
+            fitting = fits(document)
+    if not fitting:
+        return _failed(entry, redactor, [*trace.problems, _invalid(entry, document)])
+    return Record(entry, trace, line, list(trace.problems))
+
+
+def _read(entry: Entry, options: Options, faults: Sequence[Problem]) -> tuple[Trace, Any]:
+    """Read a trial and price it; give also its files, which know what was looked at."""
+    reader = READERS[entry.reader]
+    files = reader.open_trial(entry.place, entry.job, entry.label)
+    trace = reader.read_trace(
+        files,
+        keep_events=options.events,
+        threshold=options.pass_threshold,
+        arm=options.arm,
+        attempt=entry.attempt,
+        tool_patterns=options.tool_patterns,
+        task_dirs=options.task_dirs,
+    )
+    trace.problems += faults
+    price_trace(trace, options.prices, entry.label)
+    return trace, files
+
+
+def _secrets_known(trace: Trace, entry: Entry, files: Any) -> tuple[str, ...]:
+    """List the secrets in the trial's own settings; what cannot be read becomes its problem."""
+    settings, problems = READERS[entry.reader].read_settings(files)
+    trace.problems += problems
+    return tuple(sorted({value for file in settings for value in _secrets_in(*file)}))
+
+
+def _secrets_in(name: str, content: bytes) -> tuple[str, ...]:
+    return (_secrets_seen if len(content) <= _SMALL else _secrets_of)(name, content)
+
+
+def _secrets_of(name: str, content: bytes) -> tuple[str, ...]:
+    return known_values([(name, content)])
+
+
+# Most trials of a job have the same settings.
+_secrets_seen = lru_cache(maxsize=512)(_secrets_of)
+
+
+@lru_cache(maxsize=16)
+def _knowing(redactor: Redactor, values: tuple[str, ...]) -> Redactor:
+    return redactor.knowing(values)
 
 
 def _encoded(trace: Trace) -> tuple[object, bytes]:
@@ -88,8 +149,18 @@ def _encoded(trace: Trace) -> tuple[object, bytes]:
         return msgspec.json.decode(line), line
 
 
-def _failed(entry: Entry, problem: Problem, others: Sequence[Problem] = ()) -> Record:
-    return Record(entry, None, None, [*others, problem])
+def _failed(entry: Entry, redactor: Redactor | None, problems: list[Problem]) -> Record:
+    told = problems if redactor is None else redact_records(redactor, problems)
+    return Record(entry, None, None, told)
+
+
+def _too_large(entry: Entry) -> Problem:
+    return Problem(
+        code="out_of_memory",
+        path=entry.label,
+        message="reading it needs more memory than there is",
+        hint="Read it alone (--task NAME --workers 1), or where there is more memory.",
+    )
 
 
 def _defect(entry: Entry, error: Exception) -> Problem:

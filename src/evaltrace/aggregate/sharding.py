@@ -30,7 +30,7 @@ from evaltrace.aggregate.parts import (
 from evaltrace.aggregate.spooled import to_parcels
 from evaltrace.errors import OutputFailure, Problem
 from evaltrace.files import Folder, committed
-from evaltrace.plan import Entry, Options
+from evaltrace.plan import Entry, Options, redaction_key
 from evaltrace.pricing import AUTO, NONE, PACKAGE
 from evaltrace.summary import TrialRow
 from evaltrace.version import __version__
@@ -53,6 +53,7 @@ def plan_id(entries: Sequence[Entry], options: Options) -> str:
     """Give the id of what is to be done: the trials, how they are read, by which version."""
     given = {name: getattr(options, name) for name in options.__dataclass_fields__}
     given["prices"] = _prices(options.prices)
+    given["redact"] = redaction_key(options)
     digest = sha256(msgspec.json.encode([__version__, given], order="sorted"))
     for row in entries:
         # What changes when a trial is run again, or ends.

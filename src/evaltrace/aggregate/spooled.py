@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from evaltrace.cache import Cache
 from evaltrace.errors import NothingFound, Problem
-from evaltrace.plan import Entry, Options, Plan, plan_aggregation
+from evaltrace.plan import Entry, Options, Plan, plan_aggregation, redactor_of
+from evaltrace.redact import redact_records
 from evaltrace.remote import is_url
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def open_plan(
                 error.what, where=", ".join(map(str, paths)), hint=error.hint
             ) from None
         plan.spools = list(spools.values())
-        plan.problems += [problem for spool in plan.spools for problem in spool.problems]
+        problems = [problem for spool in plan.spools for problem in spool.problems]
+        redactor = redactor_of(plan.options)
+        plan.problems += redact_records(redactor, problems) if redactor else problems
         yield plan
 
 

@@ -13,6 +13,8 @@ import click
 from evaltrace.cli.caching import cache_options
 from evaltrace.cli.engines import engine_options
 from evaltrace.cli.outputs import SUFFIX, check_archive, find_place
+from evaltrace.cli.redacting import redacting_options
+from evaltrace.untrusted import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from evaltrace.cli.caching import Caching
     from evaltrace.cli.engines import Engine
     from evaltrace.cli.outputs import Place
+    from evaltrace.cli.redacting import Redacting
     from evaltrace.plan import Options, Plan
     from evaltrace.summary import Summary
 
@@ -113,6 +116,7 @@ def _folders(_context: click.Context, _option: click.Parameter, given: tuple[str
     is_flag=True,
     help="Move an existing output to history/runs/YYYY-MM-DD/ when the new one is complete.",
 )
+@redacting_options
 @engine_options
 @cache_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
@@ -131,6 +135,7 @@ def aggregate(
     strict: bool,
     archive: bool,
     quiet: bool,
+    redacting: Redacting,
     engine: Engine,
     caching: Caching,
 ) -> None:
@@ -138,7 +143,7 @@ def aggregate(
 
     PATH is a trial, a job, a folder of jobs, or any folder above them, also as a URL such as
     s3://BUCKET/jobs. Nothing is ever written into it. Traces go to a file, everything said
-    about them to standard error.
+    about them to standard error. Secrets are replaced by [redacted:RULE:digest].
 
     \b
     Example:
@@ -164,9 +169,11 @@ def aggregate(
         prices=prices,
         tool_patterns=tool_patterns,
         task_dirs=task_dirs,
+        redact=redacting.chosen(),
     )
     cache = caching.opened(quiet) if engine.is_local else None
     with open_plan(named, options, cache) as plan:
+        _tell(plan)
         if engine.share is not None:
             _write_share(plan, engine, quiet)
             return
@@ -174,6 +181,11 @@ def aggregate(
     if not quiet:
         _report(summary)
     caching.tell(plan.cache, quiet)
+
+
+def _tell(plan: Plan) -> None:
+    for note in plan.notes:
+        click.echo(printable(f"{note.code}: {note.message}\n  {note.hint}"), err=True)
 
 
 def _form_of(output: str) -> str:

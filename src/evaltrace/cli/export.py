@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evaltrace.cli.redacting import redacting_options
 from evaltrace.errors import EvaltraceError, UnknownName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from evaltrace.cli.redacting import Redacting
+    from evaltrace.redact import Redactor
     from evaltrace.trace import Trace
 
 _HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
@@ -79,6 +82,7 @@ def export() -> None:
     multiple=True,
     help="Of the store this session only, by its id or the start of it; may be repeated.",
 )
+@redacting_options
 def otlp(
     files: tuple[Path, ...],
     output: str | None,
@@ -90,12 +94,13 @@ def otlp(
     encoding: str,
     store: Path | None,
     sessions: tuple[str, ...],
+    redacting: Redacting,
 ) -> None:
     """Write traces as OTLP, the protocol of OpenTelemetry, or send them to a receiver.
 
     FILE is a file of traces or a store; without one, the sessions of the store are taken.
     Each trace is a tree of spans by the conventions for generative AI. What people, models
-    and tools said is left out unless --content is given.
+    and tools said is left out unless --content is given. Secrets are replaced.
 
     \b
     Example:
@@ -109,7 +114,8 @@ def otlp(
         raise click.UsageError("Give either -o FILE or --endpoint URL.")
     if files and (sessions or store):
         raise click.UsageError("Give FILEs, or the sessions of a store: not both.")
-    traces = _of_files(files) if files else _of_store(store, sessions)
+    found = _of_files(files) if files else _of_store(store, sessions)
+    traces = _without_secrets(found, redacting.opened())
     resource = _pairs(resources, "--resource")
     requests = (to_otlp(trace, content=content, limit=limit, resource=resource) for trace in traces)
     if output is not None:
@@ -144,6 +150,13 @@ def _of_store(path: Path | None, sessions: Sequence[str]) -> Iterator[Trace]:
                 hint = "evaltrace store sessions lists them."
                 raise UnknownName(f'No session "{name}"', hint=hint)
             yield trace
+
+
+def _without_secrets(traces: Iterator[Trace], redactor: Redactor | None) -> Iterator[Trace]:
+    from evaltrace.redact import to_redacted
+    from evaltrace.store import to_json
+
+    return (to_redacted(redactor, trace, to_json)[0] for trace in traces)
 
 
 def _write(requests: Iterable[dict[str, Any]], output: str) -> None:

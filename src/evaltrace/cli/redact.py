@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _RULES = "rules"
 
-_OPTIONS = (
+REDACTION_OPTIONS = (
     click.option(
         "--rule", "rules", metavar="FILE", multiple=True, type=click.Path(path_type=Path),
         help="More rules, as TOML or JSON. May be repeated.",
@@ -32,11 +32,12 @@ _OPTIONS = (
         help="Also names of users in paths of home folders, and e-mail addresses.",
     ),
 )  # fmt: skip
+"""The options that say what is secret."""
 
 
 def redaction_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say what is secret."""
-    for option in reversed(_OPTIONS):
+    for option in reversed(REDACTION_OPTIONS):
         command = option(command)
     return command
 
@@ -184,10 +185,8 @@ def _redacted(
     *,
     only_frame: bool = False,
 ) -> Iterator[bytes]:
-    import msgspec
-
     from evaltrace.files import read_items
-    from evaltrace.redact import redact_trace
+    from evaltrace.redact import to_redacted
     from evaltrace.redact.traces import redact_value
     from evaltrace.trace import Trace
 
@@ -197,9 +196,14 @@ def _redacted(
                 frame.inputs += redact_value(redactor, item.inputs, counts)
                 frame.problems += redact_value(redactor, item.problems, counts)
             elif not only_frame:
-                trace, found = redact_trace(redactor, item)
-                counts.update(found)
-                yield msgspec.json.encode(trace)
+                before = _replaced(item)
+                trace, line = to_redacted(redactor, item)
+                counts += _replaced(trace) - before
+                yield line
+
+
+def _replaced(trace: Trace) -> Counter[str]:
+    return Counter((trace.redaction.counts if trace.redaction else None) or {})
 
 
 def _say(counts: Counter[str], what: str) -> None:

@@ -4,7 +4,16 @@ It reads only the small files of each trial and keeps only what orders it.
 """
 
 from evaltrace.plan.entries import Entries, Entry
-from evaltrace.plan.options import Options, reading_key
+from evaltrace.plan.options import Options, reading_key, redaction_key, redactor_of
 from evaltrace.plan.planning import Plan, plan_aggregation
 
-__all__ = ["Entries", "Entry", "Options", "Plan", "plan_aggregation", "reading_key"]
+__all__ = [
+    "Entries",
+    "Entry",
+    "Options",
+    "Plan",
+    "plan_aggregation",
+    "reading_key",
+    "redaction_key",
+    "redactor_of",
+]

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from evaltrace.cache import Cache, KeptTrial, code_digest
 from evaltrace.errors import NothingFound, OutputFailure, Problem, UnknownTask
 from evaltrace.plan.entries import Entries, Entry, to_label
-from evaltrace.plan.options import Options, reading_key
+from evaltrace.plan.options import Options, reading_key, redactor_of, with_redactor
 from evaltrace.pricing import check_prices
 from evaltrace.readers import READERS, Job
 from evaltrace.readers.walk import JobFolder, find_jobs, job_around
+from evaltrace.redact import redact_records
 from evaltrace.source import Source
 from evaltrace.times import parse_time
 from evaltrace.trace import Input
@@ -34,7 +35,8 @@ class Plan:
     """The trials in output order, the jobs they come from, what was wrong on the way.
 
     `folders` are the directories that nothing may be written into, `spools` the remote ones.
-    A plan with a cache is written once: the cache is closed then.
+    A plan with a cache is written once: the cache is closed then. `notes` are to be told, and
+    nothing that outputs depend on.
     """
 
     entries: Entries
@@ -44,6 +46,7 @@ class Plan:
     options: Options = field(default_factory=Options)
     cache: Cache | None = None
     spools: list[Spool] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list)
 
     @property
     def unread(self) -> Entries:
@@ -75,8 +78,17 @@ def plan_aggregation(
     Raises UnreadablePath, NothingFound, UnknownTask, what check_prices raises, and
     OutputFailure for a cache inside a job.
     """
+    chosen, note = with_redactor(options or Options())
+    # What is kept with a key that is not kept itself would never be found again.
+    kept = cache if note is None else None
     with _uncollected():
-        return _plan([Path(path) for path in paths], options or Options(), cache)
+        plan = _plan([Path(path) for path in paths], chosen, kept)
+    plan.notes += [] if note is None else [note]
+    redactor = redactor_of(chosen)
+    if redactor is not None:
+        plan.inputs = redact_records(redactor, plan.inputs)
+        plan.problems = redact_records(redactor, plan.problems)
+    return plan
 
 
 @contextmanager

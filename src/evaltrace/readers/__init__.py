@@ -86,6 +86,9 @@ class Reader(Protocol):
     ) -> Trace:
         """Assemble the trace of an opened trial; count the patterns in its shell commands."""
 
+    def read_settings(self, files: Any) -> tuple[list[tuple[str, bytes]], list[Problem]]:
+        """Read an opened trial's files of settings, for the secrets in them: (name, content)."""
+
     def to_input(self, job: Any, first: Any, *, found: int, selected: int) -> Input:
         """Make the job's row of the output's `inputs`; `first` is any trial of it."""
 

@@ -13,6 +13,14 @@ from evaltrace.redact.redactor import RULES, Place, Redactor
 from evaltrace.redact.rules import Rule
 from evaltrace.redact.scanning import Finding, files_below, scan, scan_file
 from evaltrace.redact.traces import TraceFinding, find_in_trace, is_clean, redact_trace
+from evaltrace.redact.written import (
+    check_trace,
+    marked,
+    redact_encoded,
+    redact_in_pieces,
+    redact_records,
+    to_redacted,
+)
 
 __all__ = [
     "MARKER",
@@ -25,16 +33,22 @@ __all__ = [
     "RuleRefused",
     "SecretsLeft",
     "TraceFinding",
+    "check_trace",
     "copy_redacted",
     "files_below",
     "find_in_trace",
     "is_clean",
     "is_configuration",
     "known_values",
+    "marked",
     "read_key",
     "read_rules",
+    "redact_encoded",
+    "redact_in_pieces",
+    "redact_records",
     "redact_trace",
     "scan",
     "scan_file",
     "secrets_left",
+    "to_redacted",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,8 @@ from evaltrace.redact.scanning import (
 )
 
 _SETTINGS = 1 << 22
+_DEAD_AFTER = 86_400
+"""Seconds without a new file in it after which an unfinished copy is of no use."""
 
 
 class SecretsLeft(EvaltraceError):
@@ -79,14 +82,29 @@ def _settings_in(folder: Path) -> Iterator[tuple[str, bytes]]:
 @contextmanager
 def _made_whole(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
-    folder = target.with_name(f".evaltrace-{os.getpid()}-{target.name}.tmp")
-    folder.mkdir()
+    _remove_dead(target.parent)
+    # Not the process alone: in containers each has the same number.
+    number = int.from_bytes(os.urandom(6))
+    folder = target.with_name(f".evaltrace-{os.getpid()}-{number}.tmp")
     try:
+        folder.mkdir()
         yield folder
         folder.rename(target)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _remove_dead(place: Path) -> None:
+    """Remove the copies of killed runs: what nobody has written to for a day."""
+    for folder in place.glob(".evaltrace-[0-9]*-[0-9]*.tmp"):
+        with suppress(OSError):
+            if folder.is_symlink() or not folder.is_dir():
+                continue
+            within = [path for path in folder.rglob("*") if path.is_dir()]
+            latest = max(path.stat().st_mtime for path in (folder, *within))
+            if time.time() - latest > _DEAD_AFTER:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _copy(source: Path, folder: Path, redactor: Redactor, copied: Copied) -> None:

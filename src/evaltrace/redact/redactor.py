@@ -33,6 +33,7 @@ RULES: tuple[Rule, ...] = (*FORMATS, *CONTEXTS)
 
 KNOWN = "known-value"
 _PASSES = 8
+_DIGITS = 16
 _DEEPEST = 4
 _NAME, _VALUE = 80, 5000
 _NAMING = re.compile(f"{WORDS}|{WEAK_WORDS}|pass|authorization|cookie", re.I)
@@ -85,6 +86,11 @@ class Redactor:
         """Name the rules and the key, not the known values: what kept traces depend on."""
         told = msgspec.json.encode([self.rules, [sha256(b"key" + self.key).hexdigest()]])
         return sha256(told).hexdigest()
+
+    @cached_property
+    def rules_digest(self) -> str:
+        """Name the rules alone, as traces tell by which ones they were redacted."""
+        return sha256(msgspec.json.encode(self.rules)).hexdigest()[:_DIGITS]
 
     def is_clean(self, text: bytes | str) -> bool:
         """Tell whether a text, as JSON or not, surely has nothing to replace; False is doubt."""

@@ -12,7 +12,7 @@ import msgspec
 from evaltrace.redact.documents import Names
 from evaltrace.redact.markers import new_markers
 from evaltrace.redact.redactor import Redactor
-from evaltrace.trace import Event, Task, Trace, Truncation
+from evaltrace.trace import Event, Task, TestCase, Trace, Truncation
 
 _KEPT: dict[Any, set[str]] = {
     Trace: {"schema_version", "trace_id", "task_id", "status"},
@@ -57,14 +57,17 @@ def redact_value(redactor: Redactor, value: Any, counts: Counter[str]) -> Any:
     return _Pass(redactor, counts, _unseen).value(value, "", "")
 
 
-def find_in_trace(redactor: Redactor, trace: Trace) -> Iterator[TraceFinding]:
-    """Find the secrets of a trace, field by field."""
-    if is_clean(redactor, trace):
+def find_in_trace(
+    redactor: Redactor, trace: Trace, encoded: bytes | None = None
+) -> Iterator[TraceFinding]:
+    """Find the secrets of a trace, field by field; `encoded` is its JSON, if at hand."""
+    if is_clean(redactor, trace, encoded):
         return
     seen: list[tuple[str, list[tuple[str, str]]]] = []
 
     def note(field: str, before: str, after: str, counts: Counter[str]) -> None:
-        seen.append((field, new_markers(before, after, counts)))
+        markers = new_markers(before, after, counts)
+        seen.append((field, markers or [(rule, "") for rule in sorted(counts)]))
 
     _Pass(redactor, Counter(), note).trace(trace)
     for field, secrets in seen:
@@ -139,7 +142,7 @@ class _Pass:
             return self.fields(value, path, depth + 1)
         if isinstance(value, list) and depth < _DEEPEST:
             return self.items(value, name, path, depth + 1)
-        if isinstance(value, Event) and self.is_clean(value):
+        if isinstance(value, Event | TestCase) and self.is_clean(value):
             return value
         if isinstance(value, msgspec.Struct) or dataclasses.is_dataclass(value):
             return self.record(value, path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from evaltrace.readers.harbor.assembly import read_trace
 from evaltrace.readers.harbor.config import agent_digest
 from evaltrace.readers.harbor.job import FolderKind, Job, read_job, recognise
+from evaltrace.readers.harbor.settings import read_settings
 from evaltrace.readers.harbor.trial import (
     LAST_WRITTEN,
     TrialFiles,
@@ -27,6 +28,7 @@ __all__ = [
     "job_facts",
     "open_trial",
     "read_job",
+    "read_settings",
     "read_trace",
     "recognise",
     "to_input",
