@@ -57,6 +57,19 @@ class Failing:
 
 
 @dataclass(frozen=True)
+class Hungry:
+    """Work for which there is no memory where a trial is of one of the tasks."""
+
+    work: Callable[[Shard], Done]
+    tasks: Collection[str]
+
+    def __call__(self, shard: Shard) -> Done:
+        if {entry.task for entry in shard.entries} & set(self.tasks):
+            raise MemoryError
+        return self.work(shard)
+
+
+@dataclass(frozen=True)
 class Signing:
     """Work that leaves the number of its process in a folder."""
 

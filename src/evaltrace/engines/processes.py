@@ -202,6 +202,9 @@ def _outcome(work: Work, shard: Shard) -> Done | EvaltraceError:
         return work(shard)
     except EvaltraceError as error:
         return error
+    except MemoryError:  # like a worker that the system ended: its trials are tried one by one
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise
     except Exception as error:  # one that may be no value that can be sent
         return EngineFailure(f"{type(error).__name__}: {error}", where=shard.name)
 

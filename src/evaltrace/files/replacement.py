@@ -23,9 +23,6 @@ _DEAD_AFTER = 86_400
 So many, as some file systems do not tell one machine what another has locked.
 """
 
-_NUMBERS = count(1)
-"""No two temporary files of a process have the same number."""
-
 
 @contextmanager
 def whole_file(path: Path, archive_to: Path | None = None) -> Iterator[BinaryIO]:
@@ -91,8 +88,8 @@ def _replacement(target: Path, archived: AbstractContextManager[object]) -> Iter
 
 def _new_name(folder: Path) -> Path:
     # Not tempfile: its files are closed to everybody else, whatever the umask says.
-    names = (f".evaltrace-{os.getpid()}-{number}.tmp" for number in _NUMBERS)
-    return next(folder / name for name in names if not os.path.lexists(folder / name))
+    # Nor the process alone: in containers that share a folder each has the same number.
+    return folder / f".evaltrace-{os.getpid()}-{int.from_bytes(os.urandom(6))}.tmp"
 
 
 def _remove_dead(folder: Path) -> None:

@@ -6,14 +6,10 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import count
 from pathlib import Path
 
 from evaltrace.errors import StoreFailure
 from evaltrace.store.migrations import migrate
-
-_NUMBERS = count(1)
-"""No two temporary files of a process have the same number."""
 
 
 def create_store(path: Path) -> None:
@@ -37,7 +33,9 @@ def published(path: Path, *, new: bool = False) -> Iterator[Path]:
 
     Raises StoreFailure where it cannot be written, and with `new` if there is one already.
     """
-    aside = path.with_name(f".evaltrace-{os.getpid()}-{next(_NUMBERS)}.tmp")
+    # Not the process alone: a killed one may have had its number, in containers they all have.
+    number = int.from_bytes(os.urandom(6))
+    aside = path.with_name(f".evaltrace-{os.getpid()}-{number}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
