@@ -59,7 +59,7 @@ def size(value: float | None, metric: Metric) -> str:
 
 def is_known(value: float | None) -> TypeGuard[float]:
     """Tell whether there is a number to write."""
-    return value is not None and math.isfinite(value)
+    return value is not None and -math.inf < value < math.inf
 
 
 def signed_number(value: float) -> str:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 UNKNOWN = "unknown"
+_MOST = 10**300
+"""Numbers beyond this can only come from damaged input, and float has no room for the longest."""
+
+
+def _capped(number: float) -> float:
+    return max(-_MOST, min(number, _MOST)) if isinstance(number, int) else number
 
 
 def grouped(number: float | None, absent: str = UNKNOWN) -> str:
     """Write a count with thousands separators: 1,234,567."""
-    return absent if number is None else f"{number:,.0f}"
+    return absent if number is None else f"{_capped(number):,.0f}"
 
 
 def compact(number: float | None, absent: str = "-") -> str:
     """Write a count in at most six characters: 999, 12.4k, 1.2M."""
     if number is None:
         return absent
+    number = _capped(number)
     for unit, size in (("", 1.0), ("k", 1e3), ("M", 1e6), ("B", 1e9)):
         # 999,950 rounds to 1000.0k, which is 1.0M.
         if abs(number) < size * 999.95 or unit == "B":
@@ -46,11 +53,12 @@ def span(seconds: float | None, absent: str = UNKNOWN) -> str:
 
 def plain(number: float | None, absent: str = "none") -> str:
     """Write a reward with up to four significant digits."""
-    return absent if number is None else f"{number:.4g}"
+    return absent if number is None else f"{_capped(number):.4g}"
 
 
 def counted(number: int, word: str) -> str:
     """Write a count and its word in the right number: 1 call, 2 calls."""
+    number = int(_capped(number))
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 

@@ -20,14 +20,17 @@ _KEY_LIMIT = 200
 _NOTE_WIDTH = 50
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# A string that nobody ends must not swallow the lines after it.
+# A string that nobody ends must not swallow the lines after it. That another escape ends it, as
+# on a terminal, also keeps the time linear: nothing is looked through twice.
 _CONTROL = re.compile(
-    "(?:\x1b\\]|\x9d)[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\\\|\x9c|(?=\n)|$)"  # OSC: title, link
-    "|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x9c\n]*(?:\x1b\\\\|\x9c|(?=\n)|$)"  # DCS, APC
+    "(?:\x1b\\]|\x9d)[^\x07\x1b\x9c\n]*+(?:\x07|\x1b\\\\|\x9c|(?=[\x1b\n])|$)"  # OSC: title, link
+    "|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x9c\n]*+(?:\x1b\\\\|\x9c|(?=[\x1b\n])|$)"  # DCS, APC
     "|(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colour, cursor
     "|\x1b[ -/]*[0-~]"  # other escapes
     "|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"  # control, bidi
 )
+# JSON escapes what is below a space itself.
+_RAW = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _CUT_SEQUENCE = re.compile("\x1b\\[?[0-?]*[ -/]*$")
 
 
@@ -46,6 +49,12 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return _CONTROL.sub("", clean(text).replace("\r\n", "\n"))
+
+
+def printable_json(text: str | bytes) -> str:
+    """Escape in JSON what it may hold as it is, and a terminal would act on; the value stays."""
+    given = text.decode() if isinstance(text, bytes) else text
+    return _RAW.sub(lambda match: f"\\u{ord(match[0]):04x}", given)
 
 
 def one_line(text: str, width: int) -> str:

@@ -243,7 +243,8 @@ def _set_usage(chat: _Chat, source: Source) -> None:
         transcript.sources["usage"] = f"{chat.path}: {rule}"
     if chat.overdrawn:
         message = "fewer tokens sent than cached; input is taken as 0 there"
-        source.report("usage_inconsistent", chat.path, message)
+        hint = "What was sent and what was cached can only be estimated from this log."
+        source.report("usage_inconsistent", chat.path, message, hint)
     if chat.unreadable:
         message = f"{chat.unreadable} numbers of tokens or dollars could not be read"
         source.report("usage_incomplete", chat.path, message, "They were left out.")

@@ -90,7 +90,8 @@ class Spent:
         transcript.sources["usage"] = where
         if self.overdrawn:
             message = "fewer input tokens than cached ones; the cache was not taken out of them"
-            source.report("usage_inconsistent", where.partition(":")[0], message)
+            hint = "Take input tokens, and costs computed from them, for an upper bound."
+            source.report("usage_inconsistent", where.partition(":")[0], message, hint)
 
     def _best(self, source: Source) -> tuple[Counts, str]:
         requests = _sum_of(self.requests)

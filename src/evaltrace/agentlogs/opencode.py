@@ -299,7 +299,8 @@ def _closed(stream: _Stream, source: Source) -> Transcript:
     less = "; what subagents spent is not in it" if stream.delegated else ""
     if stream.delegated and stream.usage is not None:
         message = "what subagents spent is not in the log: tokens and cost are too low"
-        source.report("usage_incomplete", path, message)
+        hint = "Take them for a lower bound."
+        source.report("usage_incomplete", path, message, hint)
     if stream.usage is not None:
         transcript.sources["usage"] = f"{path}: sum of step_finish{less}"
     # Models without a price, and subscriptions, cost 0 here: unknown, not free.

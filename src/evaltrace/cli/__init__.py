@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -57,6 +59,8 @@ _COMMANDS = {
 
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
+_OF_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+"""Errors that name no file: files of ours have errors of ours, so it was what is printed."""
 
 
 class LazyGroup(click.Group):
@@ -79,13 +83,35 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command line; --help and --version can fail too."""
+        _open_closed_streams()
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            _discard_output()
+            failure = click.ClickException(_sentence(error))
+            if not kwargs.get("standalone_mode", True):
+                raise failure from error
+            with suppress(OSError):
+                failure.show()
+            sys.exit(failure.exit_code)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the arguments; an interrupt ends that as it ends a command."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            sys.exit(_INTERRUPTED)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command; the one place where an error becomes a message and an exit code."""
-        _survive_any_encoding()
-        _end_on_sigterm()
-        if os.environ.get("NO_COLOR"):
-            ctx.color = False
         try:
+            _survive_any_encoding()
+            _end_on_sigterm()
+            if os.environ.get("NO_COLOR"):
+                ctx.color = False
             result = super().invoke(ctx)
             sys.stdout.flush()
         except EvaltraceError as error:
@@ -96,10 +122,42 @@ class LazyGroup(click.Group):
         except BrokenPipeError:
             _discard_output()
             ctx.exit(_PIPE_CLOSED)
+        except MemoryError:
+            what = "Not enough memory for what is in the input\n  Name fewer or smaller files."
+            raise click.ClickException(what) from None
         except OSError as error:
             _discard_output()
-            raise click.ClickException(printable(str(error))) from error
+            raise click.ClickException(_sentence(error)) from error
         return result
+
+
+def _open_closed_streams() -> None:
+    """Let no file that is opened become standard output: that was closed by who called us.
+
+    What is written to it fails like on a full disk; messages are for nobody.
+    """
+    for number, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - for as long as we run
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _sentence(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    if error.filename is not None:
+        return printable(f"{reason}: {os.fsdecode(error.filename)}")
+    try:
+        Path.cwd()
+    except OSError:
+        return "The working directory is gone\n  Go to a folder that is there."
+    if error.errno in _OF_OUTPUT:
+        return f"Cannot write to standard output ({reason})\n  Is its disk full, or was it closed?"
+    return printable(reason)
 
 
 def _survive_any_encoding() -> None:

@@ -24,7 +24,7 @@ from evaltrace.cli.storing import (
     width_option,
 )
 from evaltrace.cli.viewing import Duration
-from evaltrace.untrusted import one_line, printable
+from evaltrace.untrusted import one_line, printable, printable_json
 
 if TYPE_CHECKING:
     from evaltrace.store import Session, StoredEvent
@@ -263,7 +263,7 @@ def stats(form: str, store: Path | None) -> None:
         import msgspec
 
         whole = {**msgspec.to_builtins(counts), "arms": msgspec.to_builtins(arms)}
-        click.echo(msgspec.json.encode(whole))
+        click.echo(printable_json(msgspec.json.encode(whole)))
         return
     for name, value in _facts(counts):
         click.echo(printable(f"{name:10} {value}"))
@@ -361,4 +361,4 @@ def _print_lines(items: Iterable[Any]) -> None:
     from evaltrace.store import to_json
 
     for item in items:
-        click.echo(to_json(item))
+        click.echo(printable_json(to_json(item)))

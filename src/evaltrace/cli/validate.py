@@ -19,7 +19,7 @@ _IN_JSON = 1000
 
 
 class Fault(TypedDict):
-    """What is wrong: in which file, on which line of JSONL, at which path of the document."""
+    """What is wrong: in which file, at which line or session, at which path of the document."""
 
     file: str
     place: str | None
@@ -48,10 +48,11 @@ def validate(files: tuple[Path, ...], form: str) -> None:
     """Check each FILE against the schemas; exit 1 when one has an error.
 
     FILE is a file of traces, JSONL of traces, an array of traces, one trace, a Parquet
-    data set (its folder; its files are held against their digests), or a comparison as
-    `evaltrace compare` writes it; - is standard input. Each error is a
-    line `FILE: PATH: message`, with `line N` before PATH in JSONL; at most 100 are
-    looked for in one trace or comparison.
+    data set (its folder; its files are held against their digests), a store (looked
+    through for damage as well), or a comparison as `evaltrace compare` writes it; - is
+    standard input. Each error is a line `FILE: PATH: message`, with `line N` before PATH
+    in JSONL and `session ID` in a store; at most 100 are looked for in one trace or
+    comparison.
 
     \b
     Example:

@@ -108,7 +108,7 @@ def _read_names(path: Path) -> dict[str, str]:
         if any(len(row) != 2 for row in pairs):
             raise ValueError("a line has no second name")
         return {old.strip(): new.strip() for old, new in pairs}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         what = f"Cannot use the task map ({str(error)[:200]})"
         raise UnreadablePath(what, where=str(path), hint=hint) from None
 

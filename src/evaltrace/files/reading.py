@@ -24,6 +24,9 @@ from evaltrace.trace import Input, Trace
 STANDARD_INPUT = Path("-")
 """The path that is read from standard input."""
 
+MAX_LINE = 512 * 2**20
+"""Bytes of one line: a trace, or a whole document; more is a trap."""
+
 _TRACE = msgspec.json.Decoder(Trace)
 _ANY = msgspec.json.Decoder(Any)
 _TRIES = 10
@@ -151,7 +154,8 @@ def _read_pieces(path: Path, watch: Callable[[bytes], object] | None = None) -> 
     try:
         with _opened(path) as file:
             # Nothing seeks: the file may be a pipe.
-            given = file if watch is None else _watched(file, watch)
+            lines = _lines(file, _name(path))
+            given = lines if watch is None else _watched(lines, watch)
             yield from _pieces(
                 (number, line) for number, line in enumerate(given, 1) if line.strip()
             )
@@ -171,6 +175,15 @@ def _pieces_of_parquet(path: Path, watch: Callable[[bytes], object] | None) -> I
     frame = read_frame(path)
     if frame is not None:
         yield _Piece("$", "frame", frame)
+
+
+def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:
+    number = 0
+    while line := file.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            raise _no_trace_file(name, f"line {number}", f"longer than {MAX_LINE >> 20} MB")
+        yield line
 
 
 def _watched(file: Iterable[bytes], watch: Callable[[bytes], object]) -> Iterator[bytes]:

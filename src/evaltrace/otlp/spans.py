@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -219,8 +218,8 @@ class _Spans:
 
 def _end(start: int, event: Event) -> int:
     took = event.duration_ms or 0
-    # Not of NaN, which compares with nothing.
-    return min(start + round(took * _MILLISECOND), LAST_NANO) if 0 < took < math.inf else start
+    # Not of NaN, which compares with nothing, nor of what no clock reaches.
+    return min(start + round(took * _MILLISECOND), LAST_NANO) if 0 < took < LAST_NANO else start
 
 
 def _span_ids(trace_name: str, events: list[Event]) -> list[str]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+_FARTHEST = 2**53
+
 
 class Hunk(msgspec.Struct, frozen=True, gc=False):
     """Consecutive lines of a file, each beginning with a blank, `-` or `+`, without line ends.
@@ -23,6 +25,11 @@ class Hunk(msgspec.Struct, frozen=True, gc=False):
     ended_open: bool = False
     ends_open: bool = False
     below: tuple[str, ...] = ()
+
+    @property
+    def at(self) -> int | None:
+        """The index of the first old line; a number that no file has is cut to one."""
+        return None if self.start is None else min(self.start - 1, _FARTHEST)
 
     @property
     def ends_file(self) -> bool:

@@ -134,7 +134,7 @@ class _File:
             if edit.before is not None:
                 lines.learn(to_lines(edit.before))
             for hunk in edit.hunks:
-                at = None if hunk.start is None else hunk.start - 1
+                at = hunk.at
                 lines.sight(at, hunk.sides()[1], at_end=hunk.ends_file)
         except Conflict:
             return
@@ -285,7 +285,7 @@ def _splice(lines: SparseLines, hunks: Sequence[Hunk]) -> None:
         for hunk in sorted(numbered, key=lambda hunk: hunk.start or 0, reverse=True):
             old, new = hunk.sides()
             at_end = hunk.ends_file or (shown and shared_tail(old, new) == 0)
-            lines.splice_at(max((hunk.start or 0) - 1, 0), old, new, at_end=at_end)
+            lines.splice_at(max(hunk.at or 0, 0), old, new, at_end=at_end)
         return
     lines.rewind()
     for hunk in hunks:

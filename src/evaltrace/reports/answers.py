@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from evaltrace.reports.columns import Widened, columns, line_of, shorten_middle
-from evaltrace.untrusted import clean, printable
+from evaltrace.untrusted import clean, printable, printable_json
 
 Rows = Iterable[Sequence[Any]]
 
@@ -20,8 +20,6 @@ _LONGEST = 10_000
 _FORMULA = re.compile("[=+\\-@\t\r\n＝＋－＠]")
 """What a cell begins with that spreadsheets take for a formula."""
 _NEEDS_QUOTES = re.compile('[",\r\n]|^\\s|\\s$')
-# JSON escapes what is below a space itself.
-_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def render_grid(names: Sequence[str], rows: Rows, width: int = 80) -> str:
@@ -137,8 +135,7 @@ def _text(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return printable_json(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False))
 
 
 def _plain(value: Any) -> Any:

@@ -75,7 +75,7 @@ class Source(Listing):
         def take(descriptor: int, size: int) -> Text:
             if size <= limit:
                 return to_text(read_whole(descriptor, size))
-            return read_head_and_tail(descriptor, limit)
+            return read_head_and_tail(descriptor, size, limit)
 
         return self._read(path, take)
 
@@ -114,7 +114,7 @@ class Source(Listing):
         if few or before.st_size > _WHOLE:
             with os.fdopen(descriptor, "rb", buffering=_FEW if few else _BUFFER) as file:
                 try:
-                    yield from self._streamed(path, file)
+                    yield from self._streamed(path, file, before.st_size)
                     self._compare(path, before, os.fstat(descriptor))
                 except OSError as error:
                     self._unreadable(path, error)
@@ -130,12 +130,16 @@ class Source(Listing):
         yield from split(data)
         self._compare(path, before, status_of(self._place(path)))
 
-    def _streamed(self, path: str, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    def _streamed(self, path: str, file: BinaryIO, left: int) -> Iterator[tuple[int, bytes]]:
+        # No more is read than was there: who writes all the time would keep the reader for ever.
         number = 0
-        while line := file.readline(MAX_LINE):
+        while left > 0 and (line := file.readline(min(MAX_LINE, left))):
             number += 1
+            left -= len(line)
             if len(line) == MAX_LINE and not line.endswith(b"\n"):
-                length = len(line) + skip_line(file)
+                skipped = skip_line(file, left)
+                left -= skipped
+                length = len(line) + skipped
                 hint = "The rest of the file was read; look at this line by hand."
                 self.report("line_too_long", path, f"line {number} has {length} bytes", hint)
             elif line.strip():

@@ -52,13 +52,13 @@ def to_text(data: bytes) -> Text:
     return Text(_decoded(data), len(data), None)
 
 
-def read_head_and_tail(descriptor: int, limit: int) -> Text:
-    """Read head and tail, and the digest of the whole, in bounded memory."""
+def read_head_and_tail(descriptor: int, size: int, limit: int) -> Text:
+    """Read head and tail of so many bytes, and the digest of the whole, in bounded memory."""
     half = max(limit // 2, 1)
     head = read_whole(descriptor, half)
     hasher, length = sha256(head), len(head)
     tail = b""
-    while chunk := os.read(descriptor, _CHUNK):
+    while chunk := os.read(descriptor, min(_CHUNK, size - length)):
         hasher.update(chunk)
         length += len(chunk)
         tail = (tail + chunk)[-half:]
@@ -81,10 +81,10 @@ def split(data: bytes) -> Iterator[tuple[int, memoryview]]:
         start = stop + 1
 
 
-def skip_line(file: BinaryIO) -> int:
-    """Read on to the end of a line, and count its bytes."""
+def skip_line(file: BinaryIO, most: int) -> int:
+    """Read on to the end of a line, so many bytes at most, and count them."""
     skipped = 0
-    while chunk := file.readline(_CHUNK):
+    while chunk := file.readline(min(_CHUNK, most - skipped)):
         skipped += len(chunk)
         if chunk.endswith(b"\n"):
             break

@@ -260,6 +260,8 @@ class Connection:
             yield
         except sqlite3.Error as error:
             raise self._failure(error) from error
+        except UnicodeDecodeError as error:  # in what SQLite says about a damaged name
+            raise StoreFailure("The store is damaged", where=self.place, hint=_CHECK) from error
         except Unreadable as error:
             what = f"The store holds what nobody can read ({error})"
             raise StoreFailure(what, where=self.place, hint=_CHECK) from error

@@ -16,6 +16,7 @@ from evaltrace.store.live import add_totals
 from evaltrace.store.rows import (
     EVENT_COLUMNS,
     SESSION_COLUMNS,
+    Row,
     Unreadable,
     bounded,
     first_key,
@@ -82,7 +83,15 @@ def session_keys(
 def sessions_of(connection: sqlite3.Connection, keys: Iterable[int]) -> list[Session]:
     """Read sessions, in the order of their keys."""
     question = f"SELECT {SESSION_COLUMNS} FROM sessions WHERE key = ?"
-    return [to_session(connection.execute(question, (key,)).fetchone()) for key in keys]
+    return [to_session(_row(connection.execute(question, (key,)))) for key in keys]
+
+
+def _row(cursor: sqlite3.Cursor) -> Row:
+    """Take the row that has to be there: only a damaged index knows keys of no row."""
+    row: Row | None = cursor.fetchone()
+    if row is None:
+        raise Unreadable(LookupError("an index names a session that is not there"))
+    return row
 
 
 def find_prefix(connection: sqlite3.Connection, text: str) -> int | None:
@@ -156,9 +165,7 @@ def trace_of(connection: sqlite3.Connection, key: int, events: bool = True) -> T
         "live", "has_events", "total_tokens", "total_cost_usd", "input_tokens", "output_tokens",
         "cache_creation_tokens", "cache_read_tokens",
     )  # fmt: skip
-    row = connection.execute(
-        f"SELECT {', '.join(names)} FROM sessions WHERE key = ?", (key,)
-    ).fetchone()
+    row = _row(connection.execute(f"SELECT {', '.join(names)} FROM sessions WHERE key = ?", (key,)))
     totals = dict(zip(names, row, strict=True))
     trace = document_of(connection, key)
     if totals["live"]:

@@ -39,6 +39,7 @@ _MODULE = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 _UP = re.compile(r"(?:\.\.\.)+")
 _EMPTY_WORDS = {"", "failed", "failure", "error", "skipped"}
 _REST = "The tests before it were read."
+_LEFT_OUT = "It was left out; what the verifier printed was read."
 
 
 _DECLARED = "it declares a document type"
@@ -166,7 +167,7 @@ def read(source: Source, path: str) -> Run | None:
         if mended is not None and (second is None or len(mended.rows) > len(reading.rows)):
             reading, fault = mended, second
     if fault:
-        hint = _REST if reading and reading.rows else None
+        hint = _REST if reading and reading.rows else _LEFT_OUT
         source.report("malformed_tests", path, f"not a usable JUnit report: {fault}", hint)
     if reading is None or (fault and not reading.rows):
         return None

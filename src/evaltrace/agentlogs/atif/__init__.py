@@ -105,7 +105,8 @@ class _Reading:
         except Malformed:
             return None
         if mended and str(root.schema_version).startswith("ATIF-"):
-            self.source.report("mended_json", path, f"read in spite of: {mended}")
+            hint = "The rest was read; what is named was replaced or left out."
+            self.source.report("mended_json", path, f"read in spite of: {mended}", hint)
         return root
 
     def follow(self, root: Root | Whole, scope: _Scope) -> tuple[Root | Whole, str]:
@@ -124,7 +125,7 @@ class _Reading:
         """Take in the steps of one trajectory, and its subagents."""
         if scope.depth > _MAX_DEPTH:
             message = f"subagents nested more than {_MAX_DEPTH} deep; the rest was not read"
-            self.source.report("too_deep", scope.path, message)
+            self.source.report("too_deep", scope.path, message, "Look at them by hand.")
             return
         embedded = self._embedded(root, scope.path)
         for step in self._steps(root, scope.path):
@@ -159,7 +160,8 @@ class _Reading:
                 child = _whole(raw) or decode(memoryview(raw), ROOT)[0]
             except Malformed as fault:
                 message = f"embedded subagent trajectory {number}: {fault}"
-                self.source.report("malformed_subagent", path, message)
+                hint = "The other trajectories in the file were read."
+                self.source.report("malformed_subagent", path, message, hint)
                 continue
             name = child.trajectory_id or child.session_id or f"subagent-{number}"
             found[f"{name}#{number}" if name in found else name] = child

@@ -77,7 +77,8 @@ def _paths(source: Source, folder: str) -> Iterator[str]:
         size = source.size(path)
         if count >= MAX_FILES or total + size > MAX_BYTES:
             message = f"{count} files ({total} bytes) were looked at for a log; the rest was not"
-            source.report("too_many_files", path, message)
+            hint = "Remove from the agent's folder what is no log."
+            source.report("too_many_files", path, message, hint)
             return
         count, total = count + 1, total + size
         yield path
@@ -125,7 +126,7 @@ def _read_log(source: Source, path: str) -> _Log:
         log.found += findings(value)
         if len(log.found) > MAX_PARTS:
             message = f"more than {MAX_PARTS} parts; those after line {number} were not read"
-            source.report("log_cut", path, message)
+            source.report("log_cut", path, message, "Counts and sums are lower bounds.")
             break
     return log
 

@@ -75,7 +75,7 @@ def _read_file(path: Path, before: str) -> Iterator[tuple[str, bytes]]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise UnreadablePath(f"Cannot read ({reason})", where=str(path), hint=_REWRITTEN) from None
-    except pa.ArrowException as error:
+    except (pa.ArrowException, ValueError) as error:  # the latter: text that is no UTF-8
         raise _no_traces(path, str(error)) from None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from evaltrace.untrusted import clean
+from evaltrace.untrusted import clean, printable_json
 
 
 def render_json(value: msgspec.Struct | list[Any]) -> str:
@@ -18,7 +18,7 @@ def render_json(value: msgspec.Struct | list[Any]) -> str:
         encoded = msgspec.json.encode(value)
     except UnicodeEncodeError:  # a lone surrogate in a name that a trace holds
         encoded = msgspec.json.encode(_cleaned(msgspec.to_builtins(value)))
-    return msgspec.json.format(encoded, indent=2).decode() + "\n"
+    return printable_json(msgspec.json.format(encoded, indent=2)) + "\n"
 
 
 def _cleaned(value: Any) -> Any:

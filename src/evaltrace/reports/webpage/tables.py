@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite
+from math import inf
 from typing import Literal
 
 from evaltrace.untrusted import one_line
@@ -89,7 +89,7 @@ def text(value: str | None, width: int = TEXT, mark: str = "", absent: str = "no
 
 def number(value: float | None, written: str) -> Cell:
     """Make a cell of a number as it is written elsewhere."""
-    known = value is not None and isfinite(value)
+    known = value is not None and -inf < value < inf  # also of ints that no float holds
     return Cell(written, value if known else None)
 
 
