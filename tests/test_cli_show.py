@@ -325,7 +325,8 @@ def test_a_full_disk_is_a_line_and_no_traceback(file: Path) -> None:
             command, stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False
         )
     assert ended.returncode == 1
-    assert ended.stderr == b"Error: [Errno 28] No space left on device\n"
+    told = b"Error: Cannot write to standard output (No space left on device)\n"
+    assert ended.stderr == told + b"  Is its disk full, or was it closed?\n"
 
 
 def test_a_terminal_of_another_encoding_gets_what_it_can_show(tmp_path: Path) -> None:

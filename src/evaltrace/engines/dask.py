@@ -125,7 +125,8 @@ def _outcome(future: Any, name: str) -> Outcome:
     if future.status == "finished":
         return Done(name)
     error = future.exception() if future.status == "error" else None
-    if isinstance(error, KilledWorker):
+    # Lost: its worker died with the result. Done again it finds its part there, if it was.
+    if future.status == "lost" or isinstance(error, KilledWorker):
         return Lost(name, "its Dask worker died")
     if isinstance(error, EvaltraceError):
         raise error
