@@ -27,7 +27,9 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder / "env", with_pip=True)
     pip = [folder / "env/bin/python", "-m", "pip", "--disable-pip-version-check", "install"]
     constraints = ["--constraint", ROOT / "constraints.txt"]
-    subprocess.run([*pip, "--quiet", "--no-compile", *constraints, wheel], check=True, capture_output=True)
+    subprocess.run(
+        [*pip, "--quiet", "--no-compile", *constraints, wheel], check=True, capture_output=True
+    )
     return folder / "env" / "bin" / "evaltrace"
 
 
