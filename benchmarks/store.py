@@ -153,8 +153,17 @@ def ask(path: Path, kind: str, rounds: int) -> None:
                 start = time.process_time()
                 question()
                 taken.setdefault(name, []).append(1000 * (time.process_time() - start))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    peak = _peak_mb()
     print(json.dumps({"ms": {name: median(found) for name, found in taken.items()}, "mb": peak}))
+
+
+def _peak_mb() -> float:
+    """Give this process's own peak: its usage begins with that of the one that started it."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1000
 
 
 def _asked(path: Path, kind: str, rounds: int) -> dict[str, object]:
