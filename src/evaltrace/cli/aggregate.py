@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evaltrace.cli.bundles import bundled
 from evaltrace.cli.caching import cache_options
 from evaltrace.cli.engines import engine_options
 from evaltrace.cli.outputs import SUFFIX, check_archive, find_place
@@ -31,6 +32,57 @@ def _folders(_context: click.Context, _option: click.Parameter, given: tuple[str
     if "" in given:
         raise click.BadParameter("an empty path; is a variable unset?")
     return given
+
+
+_reading_options = bundled(
+    "reading",
+    ("events", "pass_threshold", "prices", "tool_patterns", "task_dirs", "strict"),
+    (
+        click.option(
+            "--events",
+            type=click.Choice(["full", "none"]),
+            default="full",
+            show_default=True,
+            help="none leaves out what happened step by step; counts and sums stay.",
+        ),
+        click.option(
+            "--pass-threshold",
+            type=float,
+            default=1.0,
+            show_default=True,
+            help="The least reward that is a pass; above 0.",
+        ),
+        click.option(
+            "--prices",
+            default="auto",
+            show_default=True,
+            metavar="TABLE",
+            help="Prices for costs that no agent reported: genai-prices (the package), a FILE of "
+            "prices, or none. auto: the harness's estimate, else genai-prices if it is installed. "
+            "A table that is named also replaces the harness's estimates.",
+        ),
+        click.option(
+            "--tool-pattern",
+            "tool_patterns",
+            multiple=True,
+            metavar="REGEX",
+            help="Count the shell calls whose command matches, into tools.mentions. "
+            "May be repeated.",
+        ),
+        click.option(
+            "--task-dir",
+            "task_dirs",
+            multiple=True,
+            type=click.Path(exists=True, file_okay=False),
+            metavar="DIR",
+            help="A folder of tasks, for instruction, category and difficulty of tasks that no "
+            "longer lie where the job recorded them. May be repeated.",
+        ),
+        click.option("--strict", is_flag=True, help="End with exit code 1 at the first problem."),
+    ),
+    lambda given: {**given, "events": given["events"] == "full"},
+)
+"""Give the command what trials are read for and held against, as one `reading`."""
 
 
 @click.command()
@@ -71,46 +123,7 @@ def _folders(_context: click.Context, _option: click.Parameter, given: tuple[str
     help="jsonl writes one trace a line, without inputs and problems around them; parquet adds "
     "to a data set, a folder of tables.",
 )
-@click.option(
-    "--events",
-    type=click.Choice(["full", "none"]),
-    default="full",
-    show_default=True,
-    help="none leaves out what happened step by step; counts and sums stay.",
-)
-@click.option(
-    "--pass-threshold",
-    type=float,
-    default=1.0,
-    show_default=True,
-    help="The least reward that is a pass; above 0.",
-)
-@click.option(
-    "--prices",
-    default="auto",
-    show_default=True,
-    metavar="TABLE",
-    help="Prices for costs that no agent reported: genai-prices (the package), a FILE of prices, "
-    "or none. auto: the harness's estimate, else genai-prices if it is installed. A table that "
-    "is named also replaces the harness's estimates.",
-)
-@click.option(
-    "--tool-pattern",
-    "tool_patterns",
-    multiple=True,
-    metavar="REGEX",
-    help="Count the shell calls whose command matches, into tools.mentions. May be repeated.",
-)
-@click.option(
-    "--task-dir",
-    "task_dirs",
-    multiple=True,
-    type=click.Path(exists=True, file_okay=False),
-    metavar="DIR",
-    help="A folder of tasks, for instruction, category and difficulty of tasks that no longer lie "
-    "where the job recorded them. May be repeated.",
-)
-@click.option("--strict", is_flag=True, help="End with exit code 1 at the first problem.")
+@_reading_options
 @click.option(
     "--archive",
     is_flag=True,
@@ -127,14 +140,9 @@ def aggregate(
     arm: str | None,
     output: str | None,
     form: str | None,
-    events: str,
-    pass_threshold: float,
-    prices: str,
-    tool_patterns: tuple[str, ...],
-    task_dirs: tuple[str, ...],
-    strict: bool,
     archive: bool,
     quiet: bool,
+    reading: dict[str, Any],
     redacting: Redacting,
     engine: Engine,
     caching: Caching,
@@ -160,17 +168,7 @@ def aggregate(
         raise click.UsageError("--shard writes parts, not the output: leave out -o.")
     form = form or _form_of(output or "")
     check_archive(archive, output, form)
-    options = _options(
-        tasks=tasks,
-        arm=arm,
-        events=events == "full",
-        pass_threshold=pass_threshold,
-        strict=strict,
-        prices=prices,
-        tool_patterns=tool_patterns,
-        task_dirs=task_dirs,
-        redact=redacting.chosen(),
-    )
+    options = _options(tasks=tasks, arm=arm, redact=redacting.chosen(), **reading)
     cache = caching.opened(quiet) if engine.is_local else None
     with open_plan(named, options, cache) as plan:
         _tell(plan)

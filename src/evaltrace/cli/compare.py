@@ -21,6 +21,7 @@ from evaltrace.cli.comparing import (
     treatment_option,
     width_of_terminal,
 )
+from evaltrace.cli.widths import width_option
 from evaltrace.errors import OutputFailure
 from evaltrace.untrusted import one_line
 
@@ -108,12 +109,7 @@ def _to_conditions(
     "repeated.  [default: -]",
 )
 @click.option("--full", is_flag=True, help="The whole report as a table, not one screen of it.")
-@click.option(
-    "--width",
-    type=click.IntRange(min=NARROWEST),
-    show_default="those of the terminal, 80 when piped",
-    help="Columns of the table.",
-)
+@width_option("table", NARROWEST)
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on standard error but errors.")
 def compare(
     arms: list[Arm],

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from evaltrace.cli.widths import terminal_width, width_option
 from evaltrace.untrusted import printable
 
 if TYPE_CHECKING:
@@ -150,12 +149,7 @@ _PRINTING = (
         show_default=True,
         help="json gives all that is known as data.",
     ),
-    click.option(
-        "--width",
-        type=click.IntRange(min=NARROWEST),
-        show_default="those of the terminal, 80 when piped",
-        help="Columns of the table.",
-    ),
+    width_option("table", NARROWEST),
     click.option("-q", "--quiet", is_flag=True, help="Nothing on standard error but errors."),
 )
 
@@ -231,8 +225,7 @@ def to_options(**chosen: Any) -> CompareOptions:
 
 def width_of_terminal() -> int:
     """Give the columns of the terminal, 80 when standard output is none."""
-    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
-    return max(columns, NARROWEST)
+    return max(terminal_width(), NARROWEST)
 
 
 def tell_problems(problems: Sequence[Problem]) -> None:

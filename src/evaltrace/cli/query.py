@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evaltrace.cli.widths import terminal_width, width_option
+
 if TYPE_CHECKING:
     from evaltrace.query import Answer
 
@@ -37,12 +39,7 @@ _MOST_CHARACTERS = 10_000
     show_default=True,
     help=f"table shows {_MOST_ROWS:,} rows and cuts long texts, the others give everything.",
 )
-@click.option(
-    "--width",
-    type=click.IntRange(min=40),
-    show_default="those of the terminal, 80 when piped",
-    help="Columns of the table.",
-)
+@width_option("table")
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
@@ -78,7 +75,7 @@ def query(
 
     with answer(sql, paths, threads=threads, memory=memory) as found:
         if form == "table":
-            _print_table(found, width or _terminal_width())
+            _print_table(found, width or terminal_width())
         else:
             _print_all(found, form)
 
@@ -103,9 +100,3 @@ def _print_all(found: Answer, form: str) -> None:
     for piece in render(found.columns, found.rows):
         sys.stdout.buffer.write(piece.encode())
     sys.stdout.buffer.flush()
-
-
-def _terminal_width() -> int:
-    import shutil
-
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 80

@@ -8,61 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evaltrace.cli.redacting import secrets_options
 from evaltrace.untrusted import one_line, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from evaltrace.cli.redacting import Redacting
     from evaltrace.redact import Redactor
     from evaltrace.trace import Trace
 
 _RULES = "rules"
 
-REDACTION_OPTIONS = (
-    click.option(
-        "--rule", "rules", metavar="FILE", multiple=True, type=click.Path(path_type=Path),
-        help="More rules, as TOML or JSON. May be repeated.",
-    ),
-    click.option(
-        "--config", "configs", metavar="FILE", multiple=True, type=click.Path(path_type=Path),
-        help="A configuration file whose secrets are looked for everywhere. May be repeated.",
-    ),
-    click.option(
-        "--personal", is_flag=True,
-        help="Also names of users in paths of home folders, and e-mail addresses.",
-    ),
-)  # fmt: skip
-"""The options that say what is secret."""
-
-
-def redaction_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say what is secret."""
-    for option in reversed(REDACTION_OPTIONS):
-        command = option(command)
-    return command
-
-
-def make_redactor(rules: tuple[Path, ...], configs: tuple[Path, ...], personal: bool) -> Redactor:
-    """Make the redactor of the options; the user's key is made where there is none."""
-    from evaltrace.errors import UnreadablePath
-    from evaltrace.redact import RULES, Redactor, known_values, read_key, read_rules
-
-    key, problem = read_key()
-    if problem:
-        click.echo(f"{problem.message}. {problem.hint}", err=True)
-    own = [rule for path in rules for rule in read_rules(path)]
-    try:
-        known = known_values((path.name, path.read_bytes()) for path in configs)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UnreadablePath(f"Cannot read ({reason})", where=str(error.filename)) from None
-    return Redactor([*RULES, *own], key=key, known=known, personal=personal)
-
 
 @click.command()
 @click.argument("paths", metavar="rules | FILE... | JOB", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="DEST", help="Where to write: a file, or a folder.")
-@redaction_options
+@secrets_options
 @click.option(
     "--format",
     "form",
@@ -74,9 +36,7 @@ def make_redactor(rules: tuple[Path, ...], configs: tuple[Path, ...], personal: 
 def redact(
     paths: tuple[str, ...],
     output: str | None,
-    rules: tuple[Path, ...],
-    configs: tuple[Path, ...],
-    personal: bool,
+    redacting: Redacting,
     form: str,
 ) -> None:
     """Write traces or a job directory again, without their secrets.
@@ -96,11 +56,11 @@ def redact(
       evaltrace redact rules
     """
     if paths == (_RULES,) and output is None:
-        _list_rules(rules, form)
+        _list_rules(redacting.rules, form)
         return
     if output is None:
         raise click.UsageError("Name with -o where to write.")
-    redactor = make_redactor(rules, configs, personal)
+    redactor = redacting.redactor()
     folders = [path for path in paths if Path(path).is_dir() and not _is_dataset(path)]
     if folders and len(paths) > 1:
         raise click.UsageError("Name one folder at a time, or files of traces.")

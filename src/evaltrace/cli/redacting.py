@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evaltrace.cli.bundles import bundled
-from evaltrace.cli.redact import REDACTION_OPTIONS, make_redactor
 
 if TYPE_CHECKING:
     from evaltrace.redact import Redactor
@@ -23,10 +22,10 @@ OFF = "redaction: off. Secrets are left in what is written."
 class Redacting:
     """Whether secrets are replaced, and what is one besides what the rules know."""
 
-    on: bool
     rules: tuple[Path, ...] = ()
     configs: tuple[Path, ...] = ()
     personal: bool = False
+    on: bool = True
 
     def chosen(self) -> bool | Redactor:
         """Give what `Options.redact` takes; say on standard error where secrets are left in."""
@@ -35,35 +34,69 @@ class Redacting:
             return False
         if not (self.rules or self.configs or self.personal):
             return True
-        return make_redactor(self.rules, self.configs, self.personal)
+        return self.redactor()
 
     def opened(self) -> Redactor | None:
         """Give what replaces secrets; None, and say so, where they are left in."""
-        if not self.chosen():
-            return None
-        return make_redactor(self.rules, self.configs, self.personal)
+        return self.redactor() if self.chosen() else None
+
+    def redactor(self) -> Redactor:
+        """Make what replaces secrets; the user's key is made where there is none."""
+        from evaltrace.errors import UnreadablePath
+        from evaltrace.redact import RULES, Redactor, known_values, read_key, read_rules
+
+        key, problem = read_key()
+        if problem:
+            click.echo(f"{problem.message}. {problem.hint}", err=True)
+        own = [rule for path in self.rules for rule in read_rules(path)]
+        try:
+            known = known_values((path.name, path.read_bytes()) for path in self.configs)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UnreadablePath(f"Cannot read ({reason})", where=str(error.filename)) from None
+        return Redactor([*RULES, *own], key=key, known=known, personal=self.personal)
+
+
+_OPTIONS = (
+    click.option(
+        "--rule", "rules", metavar="FILE", multiple=True, type=click.Path(path_type=Path),
+        help="More rules, as TOML or JSON. May be repeated.",
+    ),
+    click.option(
+        "--config", "configs", metavar="FILE", multiple=True, type=click.Path(path_type=Path),
+        help="A configuration file whose secrets are looked for everywhere. May be repeated.",
+    ),
+    click.option(
+        "--personal", is_flag=True,
+        help="Also names of users in paths of home folders, and e-mail addresses.",
+    ),
+)  # fmt: skip
+_KEYS = ("rules", "configs", "personal")
 
 
 def _to_redacting(given: dict[str, Any]) -> Redacting:
-    rules, configs, personal = given["rules"], given["configs"], given["personal"]
-    if given["no_redact"] and (rules or configs or personal):
+    no_redact = given.pop("no_redact")
+    if no_redact and any(given.values()):
         raise click.UsageError(
             "--no-redact leaves secrets in: then --rule, --config or --personal have nothing to do."
         )
-    return Redacting(not given["no_redact"], rules, configs, personal)
+    return Redacting(**given, on=not no_redact)
 
+
+secrets_options = bundled("redacting", _KEYS, _OPTIONS, lambda given: Redacting(**given))
+"""Give a command the options that say what is secret, which it gets as one `redacting`."""
 
 redacting_options = bundled(
     "redacting",
-    ("no_redact", "rules", "configs", "personal"),
+    ("no_redact", *_KEYS),
     (
         click.option(
             "--no-redact",
             is_flag=True,
             help="Leave secrets in; each trace says so.  [default: they are replaced]",
         ),
-        *REDACTION_OPTIONS,
+        *_OPTIONS,
     ),
     _to_redacting,
 )
-"""Give a command the options, which it gets as one `redacting`."""
+"""The same, and whether secrets are replaced at all."""

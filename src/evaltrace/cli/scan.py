@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evaltrace.cli.redact import make_redactor, redaction_options
+from evaltrace.cli.redacting import secrets_options
 from evaltrace.errors import UnreadablePath
 from evaltrace.untrusted import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from evaltrace.cli.redacting import Redacting
     from evaltrace.errors import Problem
     from evaltrace.redact import Finding, Redactor
 
@@ -25,7 +26,7 @@ _WIDTH = 160
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-@redaction_options
+@secrets_options
 @click.option(
     "--format",
     "form",
@@ -36,9 +37,7 @@ _WIDTH = 160
 )
 def scan(
     paths: tuple[str, ...],
-    rules: tuple[Path, ...],
-    configs: tuple[Path, ...],
-    personal: bool,
+    redacting: Redacting,
     form: str,
 ) -> None:
     """Find secrets in files of traces, job directories and any other files.
@@ -53,7 +52,7 @@ def scan(
       evaltrace scan traces.json
       evaltrace scan jobs --format json | jq '.rules'
     """
-    redactor = make_redactor(rules, configs, personal)
+    redactor = redacting.redactor()
     counts: dict[str, int] = {}
     rows: list[dict[str, object]] = []
     unread = 0

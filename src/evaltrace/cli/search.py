@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from evaltrace.cli.naming import matching, sessions_of
-from evaltrace.cli.viewing import bounded, terminal_width, width_option
+from evaltrace.cli.viewing import bounded
+from evaltrace.cli.widths import terminal_width, width_option
 from evaltrace.errors import EvaltraceError, UnknownTask
 from evaltrace.untrusted import printable_json
 
@@ -58,7 +59,7 @@ _PATIENCE_S = 20.0
     show_default=True,
     help="json prints one hit a line, with the offsets of its marks.",
 )
-@width_option
+@width_option()
 def search(
     text: str,
     sources: tuple[Path, ...],

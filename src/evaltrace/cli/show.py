@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from evaltrace.cli.naming import NAMED, matching, sessions_of, several
-from evaltrace.cli.viewing import View, print_view, terminal_width, view_options, width_option
+from evaltrace.cli.viewing import View, print_view, view_options
+from evaltrace.cli.widths import terminal_width, width_option
 from evaltrace.errors import UnknownTask
 from evaltrace.untrusted import printable_json
 
@@ -41,7 +42,7 @@ _IN_FULL = 3
     show_default=True,
     help="json prints whole traces, or the events of a timeline, one a line.",
 )
-@width_option
+@width_option()
 def show(
     file: Path | None,
     task: str | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -21,9 +20,9 @@ from evaltrace.cli.storing import (
     lines_option,
     opened,
     store_option,
-    width_option,
 )
 from evaltrace.cli.viewing import Duration
+from evaltrace.cli.widths import terminal_width, width_option
 from evaltrace.untrusted import one_line, printable, printable_json
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ store.add_command(add)
 @click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True)
 @click.option("--offset", type=click.IntRange(min=0), default=0, help="Leave out the first ones.")
 @lines_option
-@width_option
+@width_option("table")
 @store_option
 def list_sessions(
     limit: int,
@@ -118,7 +117,7 @@ def _session_row(session: Session, name: str) -> list[Any]:
 @click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True)
 @click.option("--after", type=click.IntRange(min=0), help="Go on after this number of a SESSION.")
 @lines_option
-@width_option
+@width_option("table")
 @store_option
 def list_events(
     session: str | None,
@@ -188,7 +187,7 @@ def _event_row(event: StoredEvent) -> list[Any]:
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
 @click.option("--offset", type=click.IntRange(min=0), default=0, help="Leave out the first ones.")
 @lines_option
-@width_option
+@width_option("table")
 @store_option
 def search(text: str, session: str | None, store: Path | None, **chosen: Any) -> None:
     """Find sessions and events with all the words of TEXT, "phrases" and beginnings*.
@@ -209,7 +208,7 @@ def search(text: str, session: str | None, store: Path | None, **chosen: Any) ->
 @click.option("--set-days", type=click.IntRange(min=0), help="Set for how many days all is kept.")
 @click.option("--benchmark", is_flag=True, help="Also traces of benchmarks, which stay otherwise.")
 @click.option("--yes", is_flag=True, help="Remove them; without it, they are only listed.")
-@width_option
+@width_option("table")
 @store_option
 def prune(
     days: int | None,
@@ -342,7 +341,7 @@ def _print_table(names: Sequence[str], rows: Sequence[list[Any]], width: int | N
         return
     widths = [max(map(columns, map(str, column))) for column in zip(names, *rows, strict=True)][:-1]
     # Whoever copies a session from the first column needs all of it.
-    wide = max(_columns(width), widths[0])
+    wide = max(width or terminal_width(), widths[0])
     ends = list(accumulate(size + _BETWEEN for size in widths))
     number = sum(end - _BETWEEN <= wide for end in ends)
     room = wide - ends[-1]
@@ -351,10 +350,6 @@ def _print_table(names: Sequence[str], rows: Sequence[list[Any]], width: int | N
     else:
         shown = [[*row[:-1], head(line_of(row[-1]), room)] for row in rows]
     click.echo(render_grid(names[: len(shown[0])], shown, wide), nl=False)
-
-
-def _columns(width: int | None) -> int:
-    return width or (shutil.get_terminal_size().columns if sys.stdout.isatty() else 80)
 
 
 def _print_lines(items: Iterable[Any]) -> None:

@@ -65,13 +65,6 @@ lines_option = click.option(
     help="json gives everything that is known, one object a line.",
 )
 
-width_option = click.option(
-    "--width",
-    type=click.IntRange(min=40),
-    show_default="those of the terminal, 80 when piped",
-    help="Columns of the table.",
-)
-
 
 @contextmanager
 def opened(path: Path | None, *, read_only: bool = True) -> Iterator[Store]:

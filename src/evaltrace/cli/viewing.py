@@ -138,13 +138,6 @@ _OPTIONS: list[Callable[[Command], Command]] = [
     ),
 ]
 
-width_option = click.option(
-    "--width",
-    type=click.IntRange(min=40),
-    show_default="those of the terminal, 80 when piped",
-    help="Columns of the text.",
-)
-
 view_options = bundled(
     "view",
     (*_KINDS, "event", *_CHOOSING),
@@ -315,11 +308,3 @@ def _note(text: str, form: str) -> None:
 def bounded(number: int) -> int:
     """Give the number, or one that is as good: as large as anything can count to."""
     return min(number, _LARGEST)
-
-
-def terminal_width() -> int:
-    """Give the columns of the terminal, 80 when the output is none."""
-    import shutil
-    import sys
-
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 80

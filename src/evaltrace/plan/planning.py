@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from evaltrace.cache import Cache, KeptTrial, code_digest
+from evaltrace.cache import Cache, code_digest
 from evaltrace.errors import NothingFound, OutputFailure, Problem, UnknownTask
 from evaltrace.plan.entries import Entries, Entry, to_label
 from evaltrace.plan.options import Options, reading_key, redactor_of, with_redactor
@@ -156,10 +156,12 @@ def _open_job(folder: JobFolder, problems: list[Problem], cache: Cache | None) -
         if cache is not None and folder.is_job and folder.unchanged:
             kept = cache.kept(folder.path, name)
         if kept is not None and (kept.finished or kept.state == reader.unfinished_facts(job)):
-            entries.append(_kept_entry(folder, name, job, kept))
+            own = {"task": kept.task, "trial": kept.trial, "kept": kept.attempt}
+            entries.append(_to_entry(folder, name, job, kept, **own))
             continue
-        trial = first if name is names[0] else _opened(folder, name, job)
-        entries.append(_read_entry(folder, name, job, trial))
+        trial: Any = first if name is names[0] else _opened(folder, name, job)
+        own = {"task": trial.task_name, "trial": trial.name}
+        entries.append(_to_entry(folder, name, job, trial, **own))
     wanted = folder.wanted
     named = entries if wanted is None else [entry for entry in entries if entry.name in wanted]
     return _JobTrials(folder.reader, folder.path, job, first, entries, named)
@@ -169,34 +171,18 @@ def _opened(folder: JobFolder, name: str, job: Job | None) -> Any:
     return READERS[folder.reader].open_trial(f"{folder.path}/{name}", job, to_label(name, job))
 
 
-def _read_entry(folder: JobFolder, name: str, job: Job | None, trial: Any) -> Entry:
+def _to_entry(folder: JobFolder, name: str, job: Job | None, known: Any, **own: Any) -> Entry:
+    """Make the entry of a trial that was opened, or is known from the cache."""
     return Entry(
         reader=folder.reader,
         folder=folder.path,
         name=name,
         job=job,
-        task=trial.task_name,
-        trial=trial.name,
-        trace_id=trial.trace_id,
-        configuration=trial.configuration,
-        started=trial.started,
-        finished=trial.finished,
-    )
-
-
-def _kept_entry(folder: JobFolder, name: str, job: Job | None, kept: KeptTrial) -> Entry:
-    return Entry(
-        reader=folder.reader,
-        folder=folder.path,
-        name=name,
-        job=job,
-        task=kept.task,
-        trial=kept.trial,
-        trace_id=kept.trace_id,
-        configuration=kept.configuration,
-        started=kept.started,
-        finished=kept.finished,
-        kept=kept.attempt,
+        trace_id=known.trace_id,
+        configuration=known.configuration,
+        started=known.started,
+        finished=known.finished,
+        **own,
     )
 
 
