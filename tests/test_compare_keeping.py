@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +21,7 @@ from evaltrace.compare.reading.metric import find_metric
 from evaltrace.compare.reading.reduction import to_trial
 from evaltrace.compare.shelf import Cases, Evidence, Moves, Patch, Shelf
 from evaltrace.compare.sides import Trial
-from evaltrace.stats.quantiles import t_quantile
+from evaltrace.compare.treatment.servers import by_servers, seen_servers
 from traces import minimal_trace
 
 MANY = 3000
@@ -104,6 +103,38 @@ def test_trials_that_say_the_same_share_what_they_say() -> None:
     assert first.task is second.task
 
 
+def test_a_trial_tells_whether_it_called_a_tool_of_a_server() -> None:
+    asked = {}
+    for server in (None, "search"):
+        trace = minimal_trace(tools=tr.Tools(calls=[tr.ToolCalls(name="find", server=server)]))
+        asked[server] = _to_trial(trace).asks_servers
+    assert asked == {None: False, "search": True}
+
+
+def test_trials_of_the_same_servers_are_looked_into_once() -> None:
+    keeping = Keeping(CompareOptions())
+    seen = [None, "search", None, "search", "search"]
+    trials = [
+        _to_trial(minimal_trace(tools=tr.Tools(mcp_servers=name and [tr.McpServer(name=name)])),
+                  keeping)
+        for name in seen
+    ]  # fmt: skip
+    found = by_servers(trials)
+    assert {number: seen_servers(one) for one, number in found} == {2: set(), 3: {"search"}}
+
+
+def test_what_no_comparison_reads_of_the_models_is_let_go() -> None:
+    usage = {"one": tr.ModelUsage(input_tokens=5)}
+    trace = minimal_trace(agent_response=tr.AgentResponse(model_usage=usage))
+    kept = _to_trial(trace).trace.agent_response
+    assert kept is not None
+    assert [*(kept.model_usage or ())] == ["one"]
+    usage["two"] = tr.ModelUsage(input_tokens=7)
+    kept = _to_trial(trace).trace.agent_response
+    assert kept is not None
+    assert kept.model_usage == usage
+
+
 def test_traces_that_are_compared_in_memory_stay_as_they_were() -> None:
     traces = [_long_trace("a", 20)]
     before = msgspec.json.encode(traces)
@@ -167,17 +198,32 @@ def test_evidence_that_cannot_be_written_stays_in_memory() -> None:
 # What is loaded.
 
 
-def test_statistics_load_no_compiler_and_no_tools_of_tests() -> None:
+def _printed(code: str) -> list[str]:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()
+
+
+_LOAD = "import sys; from evaltrace.stats.quantiles import t_quantile; t_quantile(0.9, 3);"
+
+
+def test_statistics_load_the_compiled_functions_alone() -> None:
+    heavy = "{'scipy.special', 'numpy.f2py', 'numpy.testing'}"
+    code = f"{_LOAD} print('scipy.special._ufuncs' in sys.modules, *{heavy} & {{*sys.modules}})"
+    assert _printed(code) == ["True"]
+
+
+def test_the_package_is_whole_for_whoever_asks_for_it_later() -> None:
     code = (
-        "import sys; from evaltrace.stats.quantiles import t_quantile; t_quantile(0.9, 3);"
-        "print('scipy.special' in sys.modules, *{'numpy.f2py', 'numpy.testing'} & {*sys.modules})"
+        f"{_LOAD} import scipy.special; from evaltrace.stats import compiled;"
+        "print(scipy.special.logsumexp([0.0]), scipy.special.ndtri is compiled.special().ndtri)"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, text=True
-    ).stdout
-    assert found.split() == ["True"]
+    assert _printed(code) == ["0.0", "True"]
 
 
-def test_numpy_lists_all_its_names_afterwards() -> None:
-    assert t_quantile(0.975, 10) == pytest.approx(2.228, abs=1e-3)
-    assert {"f2py", "ma", "polynomial", "random", "testing"} <= {*np.__all__} & {*dir(np)}
+def test_the_whole_package_serves_where_its_compiled_part_does_not() -> None:
+    code = (
+        "from evaltrace.stats import compiled; compiled._FUNCTIONS = ('logsumexp',);"
+        "whole = compiled.special();"
+        "print(whole.logsumexp([0.0]), round(whole.stdtrit(10, 0.975), 3))"
+    )
+    assert _printed(code) == ["0.0", "2.228"]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import tempfile
 import weakref
-from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
 
-_IN_MEMORY = 1 << 18
+_IN_MEMORY = 1 << 17
 """Bytes up to which no file is made."""
 
 
@@ -63,6 +62,7 @@ class Shelf:
         self._file: io.FileIO | None = None
         self._in_file = 0
         self._is_full = False
+        self._found = -1, b""
 
     def put(self, evidence: Evidence) -> Shelved | None:
         """Put evidence down; None where there is no room, or it cannot be written."""
@@ -102,12 +102,14 @@ class Shelf:
         if self._file is None or start >= self._in_file:
             start -= self._in_file
             return bytes(self._last[start : start + length])
-        self._file.seek(start)
-        return self._file.read(length)
+        # The parts of one trial's evidence are asked for one after the other.
+        if self._found[0] != start:
+            self._file.seek(start)
+            self._found = start, self._file.read(length)
+        return self._found[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Shelved:
+class Shelved(msgspec.Struct, frozen=True, gc=False):
     """Where the evidence of one trial lies."""
 
     shelf: Shelf

@@ -6,10 +6,9 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeGuard
+from typing import Any, BinaryIO, Literal, NamedTuple, TypeGuard
 
 import msgspec
 
@@ -78,7 +77,7 @@ def read_items(
     name = _name(path)
     for piece in _read_pieces(path, watch):
         if piece.form == "fault":
-            raise _no_trace_file(name, piece.place, piece.text.decode())
+            raise _no_trace_file(name, piece.place, bytes(piece.text).decode())
         try:
             yield from _traces_in(piece, name)
         except Malformed as fault:
@@ -116,7 +115,7 @@ def _all_documents(path: Path) -> Iterator[tuple[str, str, Any]]:
         yield from ((place, "malformed", reason) for place, reason in verify_files(path))
     for piece in _read_pieces(path):
         if piece.form == "fault":
-            yield piece.place, "malformed", piece.text.decode()
+            yield piece.place, "malformed", bytes(piece.text).decode()
             continue
         try:
             value, mended = decode(piece.text, _ANY)
@@ -133,13 +132,12 @@ def _all_documents(path: Path) -> Iterator[tuple[str, str, Any]]:
             yield piece.place, "traces", {**value, "traces": []}
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """A part of a file: JSON text, or (a fault) the reason why there is none."""
 
     place: str
     form: Literal["value", "frame", "fault"]
-    text: bytes
+    text: bytes | memoryview
     numbers: Sequence[int] = ()
     """Which lines of the file those of the text are."""
 
@@ -157,7 +155,7 @@ def _read_pieces(path: Path, watch: Callable[[bytes], object] | None = None) -> 
             lines = _lines(file, _name(path))
             given = lines if watch is None else _watched(lines, watch)
             yield from _pieces(
-                (number, line) for number, line in enumerate(given, 1) if line.strip()
+                (number, line) for number, line in enumerate(given, 1) if not line.isspace()
             )
     except OSError as error:
         reason = error.strerror or str(error)
@@ -246,19 +244,27 @@ def _framed(lines: Iterator[_Line], before: str) -> Iterator[_Piece]:
     head = next(lines)
     continues = False
     for index, (number, line) in enumerate(lines):
-        text = line.strip()
-        closing = text.startswith(b"]")
+        text, comma = _item(line)
+        closing = text[:1] == b"]"
         if index and continues is closing:
             fault = b"a comma too many before this" if closing else b"no comma before this"
             yield _Piece(f"line {number}", "fault", fault)
+        continues = comma
         if closing:
             frame = [head, *_tail(head[1], (number, line), lines)]
-            yield replace(_value(f"{before}$", frame), form="frame")
+            yield _value(f"{before}$", frame)._replace(form="frame")
             return
-        continues = text.endswith(b",")
         place = f"{before}$.traces[{index}]"
-        yield _Piece(place, "value", text.removesuffix(b","), [number])
+        yield _Piece(place, "value", text, [number])
     yield _Piece(f"{before}$", "fault", b"cut off: the list of traces does not end")
+
+
+def _item(line: bytes) -> tuple[bytes | memoryview, bool]:
+    """Give an item of a list without the space and the comma around it, and whether it had one."""
+    if line[:1] == b"{" and line[-3:] == b"},\n":
+        return memoryview(line)[:-2], True  # as we write it: not copied
+    text = line.strip()
+    return text.removesuffix(b","), text.endswith(b",")
 
 
 def _tail(head: bytes, first: _Line, lines: Iterator[_Line]) -> list[_Line]:
@@ -300,7 +306,7 @@ def _documents(lines: list[_Line]) -> list[list[_Line]]:
     return documents
 
 
-def _is_json(text: bytes) -> bool:
+def _is_json(text: bytes | memoryview) -> bool:
     try:
         decode(text, _ANY)
     except Malformed:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from evaltrace.stats.compiled import raw_stream
+
 _AT_A_TIME = 1 << 14
 """Sums that are added up together."""
 
@@ -29,7 +31,7 @@ def random_subsets(units: int, count: int, seed: int) -> Kept:
     From the raw stream of PCG64, which numpy keeps the same from version to version.
     """
     rows = -(-units // 8)
-    raw = np.random.PCG64(seed).random_raw(-(-rows * count // 8))
+    raw = raw_stream(seed).random_raw(-(-rows * count // 8))
     return raw.astype("<u8", copy=False).view(np.uint8)[: rows * count].reshape(rows, count)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltrace.stats.arrays import Vector
+from evaltrace.stats.compiled import raw_stream
 from evaltrace.stats.intervals import joined
 from evaltrace.stats.quantiles import t_quantile
 
@@ -60,7 +61,7 @@ def drawn_visible(
 
 def _draw(tasks: int) -> Table:
     """Draw a number between 0 and 1 for each task of each data set."""
-    bits = np.random.PCG64(1)
+    bits = raw_stream(1)
     drawn = np.empty((_DATA_SETS, tasks))
     for part in _parts():
         raw = bits.random_raw(drawn[part].size) >> np.uint64(11)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltrace.stats.arrays import Vector, check_alpha, to_rates
+from evaltrace.stats.compiled import raw_stream
 from evaltrace.stats.intervals import joined
 from evaltrace.stats.quantiles import normal_quantile, t_quantile
 from evaltrace.stats.tpower import chance_seen, fewest_tasks
@@ -168,16 +169,19 @@ def _totals(quantiles: Vector, tasks: int, seed: int) -> tuple[Vector, Vector]:
     up by 16 random bits for each, from the raw stream of PCG64.
     """
     totals, squares = np.empty(_DATA_SETS), np.empty(_DATA_SETS)
-    bits = np.random.PCG64(seed)
+    bits = raw_stream(seed)
     # A few data sets at a time stay in the processor's cache; four share whole draws of 64 bits.
     some = 4 * max(1, _AT_A_TIME // (4 * tasks))
+    rows = np.empty((some, tasks))
     for first in range(0, _DATA_SETS, some):
         part = slice(first, first + some)
-        raw = bits.random_raw(totals[part].size * tasks // 4)
+        d = rows[: totals[part].size]
+        raw = bits.random_raw(d.size // 4)
         drawn = raw.astype("<u8", copy=False).view("<u2")
-        d = quantiles.take(drawn).reshape(-1, tasks)
+        quantiles.take(drawn.reshape(d.shape), out=d, mode="clip")  # 16 bits are never beyond
         d.sum(axis=1, out=totals[part])
-        (d * d).sum(axis=1, out=squares[part])
+        np.multiply(d, d, out=d)
+        d.sum(axis=1, out=squares[part])
     return totals, squares
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaltrace.stats.special import special
+from evaltrace.stats.compiled import special
 
 
 def normal_quantile(p: float) -> float:

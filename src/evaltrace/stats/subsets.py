@@ -33,7 +33,7 @@ FEWEST_CLUSTERS = 5
 """With fewer, an interval over clusters says nothing."""
 
 _ENUMERATED = 15
-_AT_A_TIME = 8
+_AT_A_TIME = 4
 """Ratios whose sums are in memory together."""
 
 Rows = NDArray[np.float64]

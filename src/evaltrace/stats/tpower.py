@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from evaltrace.stats.arrays import check_alpha
+from evaltrace.stats.compiled import special
 from evaltrace.stats.quantiles import normal_quantile, t_quantile
-from evaltrace.stats.special import special
 
 _POWER = 0.8
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from evaltrace.stats.arrays import check_alpha
+from evaltrace.stats.compiled import special
 from evaltrace.stats.intervals import UNBOUNDED, Bounds, wilson
 from evaltrace.stats.quantiles import normal_quantile, normal_two_sided
-from evaltrace.stats.special import special
 
 
 class McNemar(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import fsum
 from typing import Literal
 
@@ -20,7 +21,7 @@ from evaltrace.compare.planning.power import design_effect, find_smallest_visibl
 from evaltrace.compare.sides import Pair, Pairing, Trial, mean_value
 from evaltrace.comparison import ArmValue, Effect, Finding, Interval, Metric
 from evaltrace.stats.intervals import Bounds, effective_wilson, mean_t, plus_two
-from evaltrace.stats.signflip import sign_flip
+from evaltrace.stats.signflip import SignFlip, sign_flip
 from evaltrace.stats.subsets import Subsets
 
 MetricKind = Literal["binary", "fraction", "number"]
@@ -116,10 +117,12 @@ def paired_interval(
     if not differences:
         return Interval(note="no pairs")
     units, notes = usable_clusters(clusters)
-    bounds, method = _bounds(differences, mean_attempts(attempts), metric_kind, options, units)
+    named = None if units is None else tuple(units)
+    bounds, method, test = _measured(
+        tuple(differences), mean_attempts(attempts), metric_kind, options, named
+    )
     if bounds.low is None:
         notes.append(f"too few {'tasks' if units is None else 'groups'} to bound the difference")
-    test = sign_flip(differences, units, options.seed)
     return Interval(
         estimate=mean_difference(differences),
         low=bounds.low,
@@ -130,6 +133,20 @@ def paired_interval(
         test=_test_name(exact=test.exact, clustered=units is not None),
         note="; ".join(notes) or None,
     )
+
+
+# A report asks for the same differences again: as run, of those that comply, per task solved.
+@lru_cache(maxsize=4)
+def _measured(
+    differences: tuple[float, ...],
+    attempts: float,
+    kind: MetricKind,
+    options: CompareOptions,
+    clusters: tuple[str | None, ...] | None,
+) -> tuple[Bounds, str, SignFlip]:
+    units = None if clusters is None else list(clusters)
+    bounds, method = _bounds(differences, attempts, kind, options, units)
+    return bounds, method, sign_flip(differences, units, options.seed)
 
 
 def _bounds(

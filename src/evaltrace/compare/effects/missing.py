@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from evaltrace.compare.effects.differences import to_differences, usable_clusters
 from evaltrace.compare.options import CompareOptions
@@ -31,9 +31,9 @@ def count_missing(pairing: Pairing, options: CompareOptions) -> Missing:
     The test flips signs of each task's difference in the share that is missing, over the tasks
     started in both arms.
     """
-    first, first_of = _count(trial for pair in pairing.tasks for trial in pair.baseline)
-    second, second_of = _count(trial for pair in pairing.tasks for trial in pair.treatment)
-    shares = to_differences(pairing.tasks, options, is_missing)
+    first, first_of = _count(pair.baseline for pair in pairing.tasks)
+    second, second_of = _count(pair.treatment for pair in pairing.tasks)
+    shares = to_differences(pairing.tasks, options, is_missing if first or second else _nothing)
     clusters, _ = usable_clusters(shares.clusters)
     p = sign_flip(shares.values, clusters, options.seed).mid_p
     differential = (p is not None and p < _SURE) or _is_lopsided(
@@ -50,9 +50,13 @@ def count_missing(pairing: Pairing, options: CompareOptions) -> Missing:
     )
 
 
-def _count(trials: Iterable[Trial]) -> tuple[int, int]:
-    missing = [is_missing(trial) for trial in trials]
-    return int(sum(missing)), len(missing)
+def _nothing(_: Trial) -> float:
+    return 0.0
+
+
+def _count(tasks: Iterable[Sequence[Trial]]) -> tuple[int, int]:
+    missing = [valid_value(trial) is None for trials in tasks for trial in trials]
+    return sum(missing), len(missing)
 
 
 def _is_lopsided(first: tuple[int, int], second: tuple[int, int]) -> bool:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import structs
 
-from evaltrace.compare.effects.differences import Count, to_differences
+from evaltrace.compare.effects.differences import Count, counted_value, to_differences
 from evaltrace.compare.effects.effect import finding_of, paired_interval
 from evaltrace.compare.effects.missing import count_missing, valid_value
 from evaltrace.compare.effects.tipping import find_tipping_point
@@ -77,7 +77,7 @@ class _Way(NamedTuple):
     name: Name
     meaning: str
     baseline: Callable[[Metric], Count]
-    treatment: Callable[[Metric], Count]
+    treatment: Callable[[Metric], Count | None]
     applies: Callable[[Metric], bool] = lambda _: True
 
 
@@ -131,7 +131,9 @@ def _all_the_same(
     tasks: Sequence[Pair], metric: Metric, options: CompareOptions, primary: Name
 ) -> list[Analysis]:
     """Give one analysis under every name that applies: with nothing missing they are equal."""
-    first = _analyse(_WAYS[0], tasks, metric, options, primary)
+    # What the pairs know is what every way would count again.
+    known = _WAYS[0]._replace(baseline=lambda _: counted_value, treatment=lambda _: None)
+    first = _analyse(known, tasks, metric, options, primary)
     return [
         structs.replace(
             first, name=way.name, meaning=way.meaning, primary=way.name == primary,

@@ -7,7 +7,8 @@ reads goes too, unless an option names it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,7 +17,7 @@ from msgspec import structs
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.shelf import Evidence, Shelf
 from evaltrace.compare.sides import Trial
-from evaltrace.trace import AgentResponse, Origin, Tools, Trace
+from evaltrace.trace import AgentResponse, ModelUsage, Origin, ToolCalls, Trace
 
 _READ_SOURCES = ("usage", "task_instruction")
 
@@ -48,7 +49,7 @@ class Keeping:
         """Take out of a trial, and of its trace, what need not stay in memory."""
         self._shelve(trial)
         self._let_go(trial.trace)
-        self._share(trial.trace)
+        self._share(trial)
 
     def _shelve(self, trial: Trial) -> None:
         trace, patch = trial.trace, trial.read_patch()
@@ -78,22 +79,21 @@ class Keeping:
         for reduce in self._unread:
             reduce(trace)
 
-    def _share(self, trace: Trace) -> None:
+    def _share(self, trial: Trial) -> None:
+        trace = trial.trace
         trace.schema_version = sys.intern(trace.schema_version)
         trace.agent_config = self._one(trace.agent_config)
         trace.task = self._one(trace.task)
         trace.sources = self._one(trace.sources)
+        trace.rewards = self._one(trace.rewards)
         trace.origin.task_ref = self._one(trace.origin.task_ref)
         _intern_names(trace.origin)
-        self._share_tools(trace.tools)
-
-    def _share_tools(self, tools: Tools) -> None:
+        if trace.arm is not None:
+            trace.arm = sys.intern(trace.arm)
+        tools = trace.tools
         tools.available = self._one(tools.available)
         tools.mcp_servers = self._one(tools.mcp_servers)
-        for row in tools.calls or ():
-            row.name = sys.intern(row.name)
-            if row.server is not None:
-                row.server = sys.intern(row.server)
+        trial.asks_servers = _intern_calls(tools.calls or ())
 
     def _one(self, value: T) -> T:
         """Give the object that is kept for all values equal to this one."""
@@ -105,6 +105,16 @@ class Keeping:
             return value
         found: T = self._known.setdefault((type(value), text), value)
         return found
+
+
+def _intern_calls(calls: Iterable[ToolCalls]) -> bool:
+    """Keep the names of tools and servers once; tell whether there is a server."""
+    found = False
+    for row in calls:
+        row.name = sys.intern(row.name)
+        if row.server:
+            row.server, found = sys.intern(row.server), True
+    return found
 
 
 def _intern_names(origin: Origin) -> None:
@@ -122,9 +132,17 @@ def _intern_names(origin: Origin) -> None:
 
 
 def _keep_models(trace: Trace) -> None:
-    if trace.agent_response is not None:
-        models = trace.agent_response.model_usage
+    models = trace.agent_response and trace.agent_response.model_usage
+    if models and len(models) == 1:
+        trace.agent_response = _of_one_model(*models)
+    else:
         trace.agent_response = AgentResponse(model_usage=models) if models else None
+
+
+@lru_cache(maxsize=64)
+def _of_one_model(name: str) -> AgentResponse:
+    """Give the response of all trials that one model answered: how much, nobody asks."""
+    return AgentResponse(model_usage={name: ModelUsage()})
 
 
 def _keep_cause(trace: Trace) -> None:
@@ -172,7 +190,7 @@ _UNREAD: dict[str, Callable[[Trace], None]] = {
 }
 """How each is reduced where no option names it."""
 
-_UNREAD_WHOLE = ("bottlenecks", "context", "tests", "trigger")
+_UNREAD_WHOLE = ("bottlenecks", "context", "redaction", "tests", "trigger")
 """Those of which nothing is left then."""
 
 _OF_PATCH: dict[str, Callable[[Trace], None]] = {

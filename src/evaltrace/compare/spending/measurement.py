@@ -21,12 +21,12 @@ def _tokens_name(kind: str) -> str:
 
 
 _ASKED = (
-    Asked("cost", "usd", attrgetter("cost.usd")),
-    *(Asked(_tokens_name(kind), "tokens", attrgetter(f"tokens.{kind}")) for kind in _TOKENS),
-    Asked("agent time", "s", attrgetter("durations.agent_execution_s")),
-    Asked("total time", "s", attrgetter("durations.total_s")),
-    Asked("turns", "turns", attrgetter("turns")),
-    Asked("tool calls", "calls", attrgetter("tool_calls")),
+    Asked("cost", "usd", "cost.usd"),
+    *(Asked(_tokens_name(kind), "tokens", f"tokens.{kind}") for kind in _TOKENS),
+    Asked("agent time", "s", "durations.agent_execution_s"),
+    Asked("total time", "s", "durations.total_s"),
+    Asked("turns", "turns", "turns"),
+    Asked("tool calls", "calls", "tool_calls"),
 )
 
 

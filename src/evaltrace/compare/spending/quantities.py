@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import exp, fsum
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -54,11 +56,11 @@ class Spent:
 
 
 class Asked(NamedTuple):
-    """A quantity to measure, its unit, and where trials record it."""
+    """A quantity to measure, its unit, and the path in `trace.metrics` that leads to it."""
 
     name: str
     unit: str
-    read: Read
+    path: str
 
 
 class Arm:
@@ -75,9 +77,16 @@ class Arm:
         """Read a quantity off all trials; not a number where it is unknown."""
         return to_amounts(map(read, self._metrics))
 
-    def read(self, read: Read) -> Spent:
-        """Read a quantity off all trials, and tell those that count from the others."""
-        amounts = self.amounts(read)
+    def read_all(self, paths: Sequence[str]) -> list[Spent]:
+        """Read several quantities off all trials, which are gone through once."""
+        # Of a single path the getter gives no tuple: the first one is asked for twice.
+        read: Callable[[Metrics], tuple[float | None, ...]] = attrgetter(paths[0], *paths)
+        rows = to_amounts(chain.from_iterable(map(read, self._metrics)))
+        amounts = rows.reshape(-1, 1 + len(paths))[:, 1:]
+        return [self._spent(column) for column in np.ascontiguousarray(amounts.T)]
+
+    def _spent(self, amounts: Vector) -> Spent:
+        """Tell the trials that count from the others."""
         known = ~np.isnan(amounts)
         counting = known & self.counts
         return Spent(
@@ -127,11 +136,13 @@ class Meter:
 
     def measure(self, asked: Sequence[Asked]) -> Iterator[Quantity]:
         """Measure quantities: amounts always, ratios where enough pairs know them."""
-        spent = [(self.baseline.read(row.read), self.treatment.read(row.read)) for row in asked]
+        paths = [row.path for row in asked]
+        arms = self.baseline.read_all(paths), self.treatment.read_all(paths)
+        spent = list(zip(*arms, strict=True))
         known = [known_in_both(baseline.means, treatment.means) for baseline, treatment in spent]
         bounds = self._bound_ratios(spent, known)
-        for number, (row, arms) in enumerate(zip(asked, spent, strict=True)):
-            yield self._quantity(row.name, row.unit, *arms, known[number], bounds.get(number))
+        for number, (row, both) in enumerate(zip(asked, spent, strict=True)):
+            yield self._quantity(row.name, row.unit, *both, known[number], bounds.get(number))
 
     def _bound_ratios(
         self, spent: Sequence[tuple[Spent, Spent]], known: Sequence[Places]

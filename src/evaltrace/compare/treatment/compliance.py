@@ -18,7 +18,7 @@ from evaltrace.compare.effects.differences import (
 from evaltrace.compare.effects.effect import paired_interval
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.sides import Pair, Pairing, Side, Trial
-from evaltrace.compare.treatment.treated import Found, Treated
+from evaltrace.compare.treatment.treated import Finder, Found, Treated
 from evaltrace.compare.wording import counted, percent
 from evaltrace.comparison import Compliance, Interval, Metric, ToolUse
 from evaltrace.stats.intervals import Bounds
@@ -69,27 +69,16 @@ def judge_compliance(
 
 
 class _Counts:
-    """What is counted of a trial: its value and its use of the tool, where both are known.
-
-    It looks into each trial once: the trials must live, and stay as they are, as long as it does.
-    """
+    """What is counted of a trial: its value and its use of the tool, where both are known."""
 
     def __init__(self, treated: Treated) -> None:
-        self._treated = treated
-        self._found: dict[int, Found] = {}
-
-    def find_in(self, trial: Trial) -> Found:
-        """Say what became of the tool in a trial."""
-        found = self._found.get(id(trial))
-        if found is None:
-            found = self._found[id(trial)] = self._treated.find_in(trial)
-        return found
+        self.find_in = Finder(treated).find_in
 
     def use(self, trial: Trial) -> float | None:
         """Count 1 where the tool was called, 0 where it was not."""
         if trial.value is None:
             return None
-        calls = (self._found.get(id(trial)) or self.find_in(trial)).calls
+        calls = self.find_in(trial).calls
         return None if calls is None else 1.0 if calls[0] else 0.0
 
     def value(self, trial: Trial) -> float | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from evaltrace.compare.audit.values import shown
 from evaltrace.compare.sides import Side, Trial
 
+_SERVERS = attrgetter("trace.agent_config.agent.mcp_servers", "trace.tools.mcp_servers")
 _WIDTH = 80
 _MOST_SHOWN = 5
 _MOST_COMPARED = 500
@@ -30,6 +33,16 @@ def shown_server(name: str, width: int = _WIDTH) -> str:
 def listed_servers(names: Iterable[str]) -> str:
     """Name servers in quotes, in order."""
     return ", ".join(f'"{name}"' for name in sorted(map(shown_server, names)))
+
+
+def by_servers(trials: Sequence[Trial]) -> list[tuple[Trial, int]]:
+    """Give a trial for each choice of servers, configured and seen, with the number of its like.
+
+    What trials of one path have in common is one object: such choices are told apart by it.
+    """
+    keys = [(id(given), id(seen)) for given, seen in map(_SERVERS, trials)]
+    one = dict(zip(keys, trials, strict=True))
+    return [(one[key], number) for key, number in Counter(keys).items()]
 
 
 def configured_servers(trial: Trial) -> set[str]:

@@ -42,14 +42,16 @@ def to_tool_rows(baseline: Side, treatment: Side, treated: Treated) -> list[Tool
             end = _PASSED if trial.passed is True else _COUNTED
             end = _NOT_COUNTED if trial.value is None else end
             for calls in _calls(trial):
+                made = calls.count
+                if not made:
+                    continue
                 key = calls.server, calls.name
                 tool = tools.get(key)
                 if tool is None:
                     tool = tools[key] = _Tool(calls.kind, _is_treated(calls, treated))
                 counts = tool.treatment if of_treatment else tool.baseline
-                counts[0] += calls.count
-                if calls.errors:
-                    counts[1] += calls.errors
+                counts[0] += made
+                counts[1] += calls.errors
                 if tool.seen_in is not trial:  # a trial may list a tool twice
                     tool.seen_in = trial
                     counts[end] += 1
@@ -58,12 +60,15 @@ def to_tool_rows(baseline: Side, treatment: Side, treated: Treated) -> list[Tool
 
 def _calls(trial: Trial) -> list[ToolCalls]:
     tools = trial.trace.tools
-    made = [calls for calls in tools.calls or () if calls.count]
-    for found in tools.mentions or ():
-        if found.count:
-            name = f"{_MENTIONED}{found.pattern}"
-            made.append(ToolCalls(name=name, kind="shell", count=found.count, errors=found.errors))
-    return made
+    if not tools.mentions:
+        return tools.calls or []
+    searched = [
+        ToolCalls(
+            name=f"{_MENTIONED}{row.pattern}", kind="shell", count=row.count, errors=row.errors
+        )
+        for row in tools.mentions
+    ]
+    return [*(tools.calls or ()), *searched]
 
 
 def _is_treated(calls: ToolCalls, treated: Treated) -> bool:

@@ -6,12 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from evaltrace.compare.sides import Side, Trial
 from evaltrace.compare.treatment.configuration import Difference, find_difference, shown_fields
 from evaltrace.compare.treatment.servers import (
+    by_servers,
     check_server,
     configured_servers,
     listed_servers,
@@ -32,7 +32,6 @@ _LABELLED: tuple[Literal["model", "agent"], ...] = ("model", "agent")
 _NEARLY_ALL = 0.8
 _SEARCHED = 4096
 _SHOWN = 80
-_SERVER = attrgetter("server")
 
 
 class Found(NamedTuple):
@@ -79,7 +78,7 @@ class Treated:
         tools = trial.trace.tools
         if not self.is_tool or tools.calls is None:
             return None
-        if self.pattern is None and not any(map(_SERVER, tools.calls)):
+        if self.pattern is None and not trial.asks_servers:
             return 0, 0  # nearly all calls are of built-in tools
         counts = [(row.count, row.errors) for row in tools.calls if self.has(row)]
         if self.pattern is not None and self.in_commands:
@@ -123,6 +122,37 @@ class Treated:
         if self.pattern is None or available is None or not self.named:
             return None  # a program that is merely installed leaves no mark
         return "connected" if any(matches(self.pattern, name) for name in available) else "absent"
+
+
+class Finder:
+    """Finds the treatment in trials, in each once.
+
+    They must live, and stay as they are, as long as it does.
+    """
+
+    def __init__(self, treated: Treated) -> None:
+        self._treated = treated
+        self._found: dict[int, Found] = {}
+        self._alike: dict[tuple[int, int, bool], Found] = {}
+
+    def find_in(self, trial: Trial) -> Found:
+        """Say what became of the treatment in a trial."""
+        found = self._found.get(id(trial))
+        if found is None:
+            found = self._found[id(trial)] = self._look_in(trial)
+        return found
+
+    def _look_in(self, trial: Trial) -> Found:
+        if self._treated.pattern is not None or trial.asks_servers:
+            return self._treated.find_in(trial)
+        # Trials that ask no server differ in no more than the servers that they have.
+        tools = trial.trace.tools
+        given = trial.trace.agent_config.agent.mcp_servers
+        key = id(given), id(tools.mcp_servers), tools.calls is None
+        found = self._alike.get(key)
+        if found is None:
+            found = self._alike[key] = self._treated.find_in(trial)
+        return found
 
 
 def matches(pattern: re.Pattern[str], name: str | None) -> bool:
@@ -185,14 +215,18 @@ def _added(names_of: Callable[[Trial], set[str]], before: Side, after: Side) -> 
 
 
 def _counted(names_of: Callable[[Trial], set[str]], side: Side) -> Counter[str]:
-    return Counter(name for trial in side.trials for name in names_of(trial))
+    found: Counter[str] = Counter()
+    for trial, number in by_servers(side.trials):
+        for name in names_of(trial):
+            found[name] += number
+    return found
 
 
 def _of_servers(names: set[str], baseline: Side, treatment: Side, *, guessed: bool) -> Treated:
     wanted = frozenset(map(spelled, names))
     have = [
-        sum(not wanted.isdisjoint(map(spelled, seen_servers(trial) | configured_servers(trial)))
-            for trial in side.trials)
+        sum(number for trial, number in by_servers(side.trials)
+            if not wanted.isdisjoint(map(spelled, seen_servers(trial) | configured_servers(trial))))
         for side in (treatment, baseline)
     ]  # fmt: skip
     text = f"The MCP server{'s' * (len(names) > 1)} {listed_servers(names)}: in {have[0]} of"
