@@ -86,6 +86,7 @@ def write_aggregation(
             tally.add_row(row)
             if content is not None:
                 yield content
+            del row, content
         if not tally.traces and problems:
             _raise_unreadable(problems[-1])
 
@@ -123,6 +124,7 @@ def read_rows(plan: Plan, sharded: Sharded | None, watch: Watch | None) -> Rows:
             if strict and row.problems:
                 raise_strict(row.problems[0])
             yield row, content
+            del row, content
 
 
 def _one_by_one(plan: Plan, watch: Watch | None) -> Rows:
@@ -131,7 +133,10 @@ def _one_by_one(plan: Plan, watch: Watch | None) -> Rows:
             record = read_record(entry, plan.options, faults)
             if watch is not None:
                 watch(1)
-            yield to_row(record), record.line
+            row, line = to_row(record), record.line
+            del record  # or all of it stays while the next one is read
+            yield row, line
+            del row, line
 
 
 def _raise_unreadable(problem: Problem) -> NoReturn:

@@ -42,19 +42,25 @@ def write_traces(
 
 
 def _write_items(out: BinaryIO, items: Iterable[bytes | Span]) -> int:
-    number = 0
-    held: bytes | Span = b"\n"
-    for number, item in enumerate(items, start=1):
-        if isinstance(held, Span) and isinstance(item, Span) and held.precedes(item):
-            held = Span(held.path, held.offset, held.length + item.length)
-            continue
-        _put(out, held)
-        if isinstance(held, bytes) and number > 1:
-            out.write(SEPARATOR)
-        held = item
+    """Write items with SEPARATOR between; none is kept while the next one is made."""
+    number, gap = 0, b"\n"
+    held: Span | None = None
+    for item in items:
+        number += 1
+        if held is not None:
+            if isinstance(item, Span) and held.precedes(item):
+                held = Span(held.path, held.offset, held.length + item.length)
+                continue
+            copy_span(held, out)
+        out.write(gap)
+        held = item if isinstance(item, Span) else None
+        if isinstance(item, bytes):
+            out.write(item)
+        gap = SEPARATOR if held is None else b""
+        del item
     # What follows the last item is not another one.
-    if number:
-        _put(out, held.without(len(SEPARATOR)) if isinstance(held, Span) else held)
+    if held is not None:
+        copy_span(held.without(len(SEPARATOR)), out)
     return number
 
 
