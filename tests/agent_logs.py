@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,6 +72,7 @@ class Turn:
     """Turns of the subagent that this turn's last call started."""
 
 
+@cache
 def fixed_id(*names: str) -> str:
     """Derive a uuid from names."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(names)))

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,22 @@ def aggregate_bytes(*paths: Path, form: Any = "json", **options: Any) -> bytes:
 def aggregate(*paths: Path, **options: Any) -> dict[str, Any]:
     """Give the file that aggregating the paths makes, as a document."""
     document: dict[str, Any] = json.loads(aggregate_bytes(*paths, **options))
+    return document
+
+
+def corpus_bytes(name: str, events: bool = True) -> bytes:
+    """Give what `aggregate_bytes` gives of a folder of the corpus, made once for all tests."""
+    return _corpus_bytes(name, events)
+
+
+@cache
+def _corpus_bytes(name: str, events: bool) -> bytes:
+    return aggregate_bytes(CORPUS / name, events=events)
+
+
+def corpus_document(name: str, events: bool = True) -> dict[str, Any]:
+    """Give the traces of a folder of the corpus as a document of the caller's own."""
+    document: dict[str, Any] = json.loads(corpus_bytes(name, events))
     return document
 
 

@@ -7,6 +7,7 @@ went again, the first version without it. Knows nothing of trials, results or lo
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Any
 
 Json = dict[str, Any]
@@ -164,6 +165,7 @@ _NOT_RETRIED = [
 ]
 
 
+@cache
 def since(version: str, boundary: str) -> bool:
     """Tell whether `version` is `boundary` or later."""
     return _parts(version) >= _parts(boundary)

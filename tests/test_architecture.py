@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,7 @@ MODULES = {_name_of(path): path for path in sorted(SRC.rglob("*.py"))}
 SCRIPTS = sorted(RUNNERS.glob("*.py"))
 
 
+@cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"), str(path))
 
@@ -125,10 +127,12 @@ def _modules_imported(tree: ast.AST, module: str, is_package: bool = False) -> s
     return {name for name in found if name in MODULES and name != module}
 
 
-GRAPH = {
-    name: _modules_imported(_tree(path), name, path.name == "__init__.py")
-    for name, path in MODULES.items()
-}
+@cache
+def _graph() -> dict[str, set[str]]:
+    return {
+        name: _modules_imported(_tree(path), name, path.name == "__init__.py")
+        for name, path in MODULES.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -173,7 +177,7 @@ def test_every_unit_stands_in_one_row() -> None:
 def test_imports_go_to_rows_above() -> None:
     wrong = [
         f"{name} (row {_row(_unit(name))}) imports {target} (row {_row(_unit(target))})"
-        for name, targets in GRAPH.items()
+        for name, targets in _graph().items()
         for target in sorted(targets)
         if _unit(name) != _unit(target)
         and _row(_unit(target)) >= _row(_unit(name))
@@ -184,7 +188,7 @@ def test_imports_go_to_rows_above() -> None:
 
 def test_imports_make_no_circle() -> None:
     try:
-        TopologicalSorter(GRAPH).prepare()
+        TopologicalSorter(_graph()).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
 
@@ -253,7 +257,11 @@ def _functions(path: Path) -> Iterator[tuple[str, int]]:
 
 
 CODE = [*MODULES.values(), *SCRIPTS]
-LENGTHS = {name: length for path in CODE for name, length in _functions(path)}
+
+
+@cache
+def _lengths() -> dict[str, int]:
+    return {name: length for path in CODE for name, length in _functions(path)}
 
 
 def test_length_of_a_function_leaves_out_its_docstring(tmp_path: Path) -> None:
@@ -263,12 +271,12 @@ def test_length_of_a_function_leaves_out_its_docstring(tmp_path: Path) -> None:
 
 
 def test_nine_functions_in_ten_fit_on_a_page() -> None:
-    longer = {name: length for name, length in LENGTHS.items() if length > 25}
-    assert len(longer) <= len(LENGTHS) / 10, longer
+    longer = {name: length for name, length in _lengths().items() if length > 25}
+    assert len(longer) <= len(_lengths()) / 10, longer
 
 
 def test_no_function_is_longer_than_two_pages() -> None:
-    assert {name: length for name, length in LENGTHS.items() if length > 60} == {}
+    assert {name: length for name, length in _lengths().items() if length > 60} == {}
 
 
 def test_no_module_is_longer_than_four_hundred_lines() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from aggregated import copy_examples
 from s3_server import BUCKET, client, keys, s3_server, upload
 
 ARMS = ("baseline", "with-codesearch")
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +28,20 @@ def jobs(disk: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def expected(disk: Path) -> bytes:
-    return aggregated(disk)
+def expected(disk: Path, run: Run) -> bytes:
+    return aggregated(run, disk)
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "evaltrace", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, timeout=60, check=False)
+@pytest.fixture(scope="module")
+def run(warm_evaltrace: Path) -> Run:
+    def command(*arguments: object) -> subprocess.CompletedProcess[bytes]:
+        line = [warm_evaltrace, *map(str, arguments)]
+        return subprocess.run(line, capture_output=True, timeout=60, check=False)
+
+    return command
 
 
-def aggregated(*arguments: object) -> bytes:
+def aggregated(run: Run, *arguments: object) -> bytes:
     outcome = run("aggregate", *arguments, "-o", "-")
     assert outcome.returncode == 0, outcome.stderr.decode()
     return outcome.stdout
@@ -45,19 +49,19 @@ def aggregated(*arguments: object) -> bytes:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_jobs_of_a_bucket_give_the_bytes_of_a_disk(
-    jobs: str, expected: bytes, workers: int
+    run: Run, jobs: str, expected: bytes, workers: int
 ) -> None:
     assert len(json.loads(expected)["traces"]) == 4
-    assert aggregated(jobs, "--workers", workers) == expected
+    assert aggregated(run, jobs, "--workers", workers) == expected
 
 
 def test_a_job_of_a_bucket_and_one_of_the_disk_go_together(
-    jobs: str, disk: Path, expected: bytes
+    run: Run, jobs: str, disk: Path, expected: bytes
 ) -> None:
-    assert aggregated(f"{jobs}/baseline", disk / "with-codesearch") == expected
+    assert aggregated(run, f"{jobs}/baseline", disk / "with-codesearch") == expected
 
 
-def test_parts_and_output_in_a_bucket(jobs: str, expected: bytes) -> None:
+def test_parts_and_output_in_a_bucket(run: Run, jobs: str, expected: bytes) -> None:
     parts, output = f"s3://{BUCKET}/run/parts", f"s3://{BUCKET}/run/traces.json"
     for share in ("1/2", "2/2"):
         assert run("aggregate", jobs, "--parts", parts, "--shard", share).returncode == 0
@@ -69,7 +73,7 @@ def test_parts_and_output_in_a_bucket(jobs: str, expected: bytes) -> None:
 
 
 def test_files_of_traces_in_a_bucket_are_compared_shown_and_validated(
-    jobs: str, disk: Path, tmp_path: Path
+    run: Run, jobs: str, disk: Path, tmp_path: Path
 ) -> None:
     for arm in ARMS:
         place = f"s3://{BUCKET}/arms/{arm}.json"
@@ -86,7 +90,7 @@ def test_files_of_traces_in_a_bucket_are_compared_shown_and_validated(
     assert run("show", f"s3://{BUCKET}/arms/baseline.json").returncode == 0
 
 
-def test_what_is_not_there_is_told_by_its_url(jobs: str, tmp_path: Path) -> None:
+def test_what_is_not_there_is_told_by_its_url(run: Run, jobs: str, tmp_path: Path) -> None:
     for url in (f"{jobs}/none", "s3://no-such-bucket/jobs"):
         outcome = run("aggregate", url, "-o", tmp_path / "out.json")
         assert outcome.returncode == 1
@@ -98,7 +102,7 @@ def test_what_is_not_there_is_told_by_its_url(jobs: str, tmp_path: Path) -> None
     assert f"s3://{BUCKET}/none.json".encode() in missing.stderr
 
 
-def test_what_a_url_cannot_be_is_wrong_usage(disk: Path) -> None:
+def test_what_a_url_cannot_be_is_wrong_usage(run: Run, disk: Path) -> None:
     for wrong in (["--archive"], ["--format", "parquet"]):
         outcome = run("aggregate", disk, "-o", f"s3://{BUCKET}/x.json", *wrong)
         assert outcome.returncode == 2

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aggregated import CORPUS, EXAMPLES, aggregate_bytes
+from aggregated import CORPUS, EXAMPLES, aggregate_bytes, corpus_bytes, corpus_document
 from evaltrace.schema import violations
 
 here = pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not on this machine")
@@ -29,7 +29,7 @@ JQ = ".traces[] | {task: .task_id, status, tokens: .metrics.tokens.total, reward
 
 @pytest.fixture(scope="module")
 def documents() -> dict[str, dict[str, Any]]:
-    return {name: json.loads(aggregate_bytes(CORPUS / name)) for name in TRIALS}
+    return {name: corpus_document(name) for name in TRIALS}
 
 
 def trial_folders(name: str) -> list[Path]:
@@ -97,7 +97,7 @@ def test_whole_corpus_at_once(documents: dict[str, dict[str, Any]]) -> None:
 @pytest.mark.parametrize("name", TRIALS)
 def test_the_jq_line_prints_a_row_per_trial(tmp_path: Path, name: str) -> None:
     file = tmp_path / "traces.json"
-    file.write_bytes(aggregate_bytes(CORPUS / name))
+    file.write_bytes(corpus_bytes(name))
     done = subprocess.run(["jq", "-c", JQ, file], capture_output=True, check=True, text=True)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(rows) == TRIALS[name]
@@ -108,7 +108,7 @@ def test_the_jq_line_prints_a_row_per_trial(tmp_path: Path, name: str) -> None:
 @here
 def test_ground_truth_of_both_arms() -> None:
     truth = json.loads((CORPUS / "lab-dev" / "expected.json").read_text())["trials"]
-    document = json.loads(aggregate_bytes(CORPUS / "lab-dev"))
+    document = corpus_document("lab-dev")
     traces = {trace["task_id"]: trace for trace in document["traces"]}
     assert set(traces) == {row["trial_name"] for row in truth}
     for row in truth:
@@ -133,7 +133,7 @@ def _status(row: dict[str, Any]) -> str:
 def test_same_bytes_wherever_the_folder_lies(tmp_path: Path, name: str) -> None:
     moved = tmp_path / "some" / "where"
     shutil.copytree(CORPUS / name, moved)
-    assert aggregate_bytes(moved) == aggregate_bytes(CORPUS / name)
+    assert aggregate_bytes(moved) == corpus_bytes(name)
 
 
 @here
@@ -141,7 +141,7 @@ def test_same_bytes_wherever_the_folder_lies(tmp_path: Path, name: str) -> None:
 def test_without_events_everything_else_is_the_same(
     documents: dict[str, dict[str, Any]], name: str
 ) -> None:
-    lean = json.loads(aggregate_bytes(CORPUS / name, events=False))
+    lean = corpus_document(name, events=False)
     for full, short in zip(documents[name]["traces"], lean["traces"], strict=True):
         assert short["events"] is None
         for key in set(full) - {"events", "sources", "truncated", "problems", "redaction"}:

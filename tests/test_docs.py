@@ -14,6 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+INSTALLED = {"README.md", "scale.md"}
+"""Pages whose `evaltrace` is the installed one, with a start of its own each time: the tour, and
+the page that compares what several processes write. Elsewhere it is a fork of a warm process."""
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.S | re.M)
 
 
@@ -40,12 +43,9 @@ def workplace(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(line: str, workplace: Path) -> str:
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "COLUMNS": "80",
-    }
+def run(line: str, workplace: Path, programs: list[Path]) -> str:
+    path = os.pathsep.join([*map(str, programs), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "COLUMNS": "80"}
     done = subprocess.run(
         ["bash", "-c", line],
         cwd=workplace,
@@ -66,11 +66,16 @@ def matches(shown: str, printed: str) -> bool:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_runs_and_prints_what_is_shown(page: Path, workplace: Path) -> None:
+def test_every_command_runs_and_prints_what_is_shown(
+    page: Path, workplace: Path, warm_evaltrace: Path
+) -> None:
     if not shutil.which("jq") and any("jq " in command.line for command in commands(page)):
         pytest.skip("jq is not installed")
+    programs = [Path(sys.executable).parent]
+    if page.name not in INSTALLED:
+        programs.insert(0, warm_evaltrace.parent)
     for command in commands(page):
-        printed = run(command.line, workplace)
+        printed = run(command.line, workplace, programs)
         if command.shown:
             assert matches(command.shown, printed), f"$ {command.line}\n{printed}"
 

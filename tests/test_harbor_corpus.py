@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aggregated import CORPUS, aggregate
+from aggregated import CORPUS, aggregate, corpus_document
 from evaltrace.agentlogs import read_transcript
 from evaltrace.source import Source
 from ground_truth import CAUSES, LAB, TRUTH
@@ -25,8 +25,8 @@ NAMES = [
 here = pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not on this machine")
 
 
-def read(name: str, **options: Any) -> dict[str, dict[str, Any]]:
-    document = aggregate(CORPUS / name, **options)
+def read(name: str, events: bool = True) -> dict[str, dict[str, Any]]:
+    document = corpus_document(name, events)
     return {trace["task_id"]: trace for trace in document["traces"]}
 
 
@@ -103,7 +103,7 @@ def test_truth_covers_every_trial() -> None:
 
 @here
 def test_plan_and_retries_of_both_arms() -> None:
-    rows = {row["job_name"]: row for row in aggregate(LAB)["inputs"]}
+    rows = {row["job_name"]: row for row in corpus_document("lab-dev")["inputs"]}
     for name, retries in (("baseline", 0), ("with-sourcegraph", 1)):
         row = rows[name]
         assert (row["planned"], row["found"], row["absent"]) == (48, 48, 0)
@@ -349,7 +349,7 @@ def test_2026_codex_timeout_counts(traces: dict[str, dict[str, Any]]) -> None:
 
 @here
 def test_2026_jobs_without_a_trial() -> None:
-    rows = aggregate(CORPUS / "harbor-2026-02-codex-effort")["inputs"]
+    rows = corpus_document("harbor-2026-02-codex-effort")["inputs"]
     empty = [row for row in rows if not row["found"]]
     assert len(rows) == 15
     assert [(row["planned"], row["absent"]) for row in empty] == [(1, 1)] * 2

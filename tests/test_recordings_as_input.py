@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,11 +14,15 @@ from evaltrace.files import read_documents, read_traces
 from evaltrace.record import recording
 
 
-def evaltrace(*arguments: str) -> str:
-    command = [sys.executable, "-m", "evaltrace", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def evaltrace(warm_evaltrace: Path) -> Callable[..., str]:
+    def run(*arguments: str) -> str:
+        command = [warm_evaltrace, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
 
 
 @pytest.fixture
@@ -46,7 +50,9 @@ def test_a_broken_one_is_named(folder: Path) -> None:
     assert [kind for _, kind, _ in read_documents(folder)] == ["trace", "trace", "malformed"]
 
 
-def test_commands_take_the_folder(folder: Path, tmp_path: Path) -> None:
+def test_commands_take_the_folder(
+    evaltrace: Callable[..., str], folder: Path, tmp_path: Path
+) -> None:
     assert "fix__" in evaltrace("show", str(folder))
     evaltrace("validate", str(folder))
     store = str(tmp_path / "runs.db")

@@ -24,13 +24,18 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
     subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
     wheel = next(folder.glob("evaltrace-*.whl"))
-    venv.create(folder / "env", with_pip=True)
-    pip = [folder / "env/bin/python", "-m", "pip", "--disable-pip-version-check", "install"]
+    venv.create(folder / "env")
+    program = folder / "env" / "bin" / "evaltrace"
     constraints = ["--constraint", ROOT / "constraints.txt"]
-    subprocess.run(
-        [*pip, "--quiet", "--no-compile", *constraints, wheel], check=True, capture_output=True
-    )
-    return folder / "env" / "bin" / "evaltrace"
+    pip(program, "install", "--quiet", "--no-compile", *constraints, wheel)
+    return program
+
+
+def pip(program: Path, *arguments: str | Path) -> bytes:
+    """Run our pip on the environment of the program: one of its own would take seconds to make."""
+    ours = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python"]
+    command = [*ours, program.with_name("python"), *arguments]
+    return subprocess.run(command, check=True, capture_output=True).stdout
 
 
 def run(program: Path, *arguments: str, cwd: Path) -> str:
@@ -42,12 +47,8 @@ def run(program: Path, *arguments: str, cwd: Path) -> str:
 
 
 def test_no_development_package_is_there(program: Path, tmp_path: Path) -> None:
-    listed = subprocess.run(
-        [program.with_name("python"), "-m", "pip", "list", "--format", "json"],
-        capture_output=True,
-        check=True,
-    )
-    names = {row["name"].lower() for row in json.loads(listed.stdout)}
+    listed = json.loads(pip(program, "list", "--format", "json"))
+    names = {row["name"].lower() for row in listed}
     assert {"evaltrace", "click", "msgspec"} <= names
     assert not names & {"pytest", "hypothesis", "mypy", "ruff", "build", "hatchling"}
 

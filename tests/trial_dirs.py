@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from agent_logs import Json, Run, write_claude, write_text
 from job_configs import as_written, since, trial_lock
 from other_logs import converts, write_atif, write_codex, write_gemini
@@ -168,4 +170,5 @@ def write_artifacts(folder: Path, trial: Trial) -> None:
 
 def write_document(path: Path, value: Any) -> None:
     """Write JSON as Harbor does: indented by four, without a final line feed."""
-    write_text(path, json.dumps(value, indent=4, ensure_ascii=False))
+    # What json indents itself it writes in Python, several times as slowly.
+    write_text(path, msgspec.json.format(json.dumps(value, ensure_ascii=False), indent=4))
