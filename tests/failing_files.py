@@ -220,3 +220,12 @@ def files_below(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if not path.is_dir() or path.is_symlink()
     }
+
+
+def folders_below(folder: Path) -> list[str]:
+    """List all folders of a folder by their names within it."""
+    return [
+        str(path.relative_to(folder))
+        for path in sorted(folder.rglob("*"))
+        if path.is_dir() and not path.is_symlink()
+    ]

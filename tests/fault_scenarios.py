@@ -12,6 +12,7 @@ from typing import Any
 
 from aggregated import EXAMPLES
 from evaltrace.cli import main
+from evaltrace.files import remove_folder
 
 START = 1760783400.0
 Steps = tuple[Callable[[], int], Callable[[], int]]
@@ -33,6 +34,8 @@ class Scenario:
     """Beginnings of names that are no leftovers."""
     shape: Callable[[bytes], Any] = bytes
     """What of a recording is compared: not all of it is the same every time."""
+    by_trace: bool = False
+    """Each trace comes or goes whole, and alone: some may have where others did not."""
 
     def may_leave(self, name: str) -> bool:
         """Tell whether a name that was not there before is no leftover."""
@@ -122,10 +125,11 @@ def _store(*arguments: str) -> Callable[[], int]:
     return lambda: call("store", *arguments, "--store", "runs.db")
 
 
-def _record() -> int:
+def _record(store: str | None = None) -> int:
     import evaltrace
 
-    with evaltrace.recording("demo", "fix", folder="rec", clock=lambda: START) as run:
+    place: dict[str, Any] = {"folder": "rec", "store": store}
+    with evaltrace.recording("demo", "fix", clock=lambda: START, **place) as run:
         with run.step("developer", "Write"):
             run.event("file_modified", {"file": "shop.py"})
         for number in range(3):
@@ -169,6 +173,7 @@ def _a_job() -> int:
 def _make() -> list[Scenario]:
     kept, other = (*_QUIET, "--archive"), "inputs/with-codesearch.json"
     cached = ("--cache", "cache", "-q", "--workers", "1", "--prices", "none")
+    workers = ("--no-cache", "-q", "--workers", "2", "--prices", "none")
     parts = ("--no-cache", "-q", "--workers", "2", "--parts", "parts", "--prices", "none")
 
     def recover() -> int:
@@ -188,17 +193,33 @@ def _make() -> list[Scenario]:
         ),
         Scenario("aggregate_archive", *_aggregated("traces.json", *kept), leaves=("history/",)),
         Scenario("aggregate_cache", *_aggregated("traces.json", *cached)),
+        Scenario("aggregate_workers", *_aggregated("traces.json", *workers)),
         Scenario("aggregate_parts", *_aggregated("traces.json", *parts)),
         Scenario("compare", *_compared()),
-        Scenario("store_add", _store_with("baseline"), _store("add", other)),
-        Scenario("store_new", _store_with(), _store("add", "inputs/baseline.json")),
+        Scenario("store_add", _store_with("baseline"), _store("add", other), by_trace=True),
+        Scenario("store_new", _store_with(), _store("add", "inputs/baseline.json"), by_trace=True),
         Scenario("store_export", _store_with("baseline"), _store("export", "-o", "out.json")),
         Scenario(
             "store_backup",
             _store_with("baseline"),
             _store("backup", "copy.db"),
         ),
+        Scenario(
+            "store_prune",
+            _store_with("baseline", "with-codesearch"),
+            _store("prune", "--days", "0", "--benchmark", "--yes"),
+            by_trace=True,
+        ),
         Scenario("record", lambda: 0, _record, recover, True, ("rec/.journals/",), _events_of),
+        Scenario(
+            "record_store",
+            _store_with("baseline"),
+            lambda: _record("runs.db"),
+            recover,
+            True,
+            ("rec/.journals/",),
+            _events_of,
+        ),
         Scenario(
             "record_recover", _begin_recording, recover, None, True, ("rec/.journals/",), _events_of
         ),
@@ -222,5 +243,21 @@ def _before() -> int:
 
 CARELESS = Scenario("careless", _before, _write_carelessly)
 """A program as it must not be: faults of it are to be noticed."""
+
+
+def _fill_folder() -> int:
+    for number in range(3):
+        Path("folder", f"{number}").mkdir(parents=True)
+        Path("folder", f"{number}", "file").touch()
+    return 0
+
+
+def _remove_folder() -> int:
+    remove_folder("folder")
+    return 0
+
+
+REMOVAL = Scenario("removal", _fill_folder, _remove_folder)
+"""The end of each command that has a folder for a while: an interrupt is to leave none of it."""
 
 SCENARIOS = {scenario.name: scenario for scenario in _make()}

@@ -62,3 +62,16 @@ def test_the_harness_notices_a_file_that_is_not_written_whole() -> None:
     faults = Counter(fault for run in careless for fault in run["faults"])
     assert faults["torn: ['out.txt']"] > 2
     assert {-9, -15} <= {run["code"] for run in careless}
+
+
+def test_an_interrupt_while_a_folder_is_removed_waits_until_it_is_gone() -> None:
+    interrupted = runs("removal", "--kinds", "SIGINT,SIGINT+")
+    assert {run["code"] for run in interrupted} == {130}
+    assert [run for run in interrupted if run["faults"]] == []
+
+
+def test_a_folder_that_is_there_for_a_while_goes_as_soon_as_it_was_made() -> None:
+    arguments = ("--kinds", "SIGINT+", "--operations", "mkdir", "flock")
+    interrupted = runs("aggregate_workers", *arguments)
+    assert len(interrupted) > 3
+    assert [run for run in interrupted if run["faults"]] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -17,13 +18,19 @@ SETTINGS = [
     {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TZ": "Nowhere/Odd"},
     {"HOME": None, "TERM": None, "TZ": "UTC-14:37:11", "PYTHONIOENCODING": "ascii"},
 ]
-CLOCKS = """
+BACKWARDS = """
 import itertools, sys, time
 ticks = itertools.count()
 time.time = lambda: 1e9 - 86400.0 * next(ticks)  # a day back at each look
 time.time_ns = lambda: int(time.time() * 1e9)
-from evaltrace.cli import main
-main()
+"""
+CLOCKS = f"{BACKWARDS}from evaltrace.cli import main\nmain()\n"
+RECORDING = f"""{BACKWARDS}
+import evaltrace
+with evaltrace.recording("demo", "fix", folder="rec") as run:
+    with run.step("developer", "Write"):
+        run.event("x", {{"number": 1}})
+    run.event("x", {{"number": 2}})
 """
 
 
@@ -108,3 +115,25 @@ def test_few_open_files_are_enough_and_a_strict_umask_is_kept(place: Path, tmp_p
     assert shell(place, command).returncode == 0
     assert output.read_bytes() == (place / "usual.json").read_bytes()
     assert [path.stat().st_mode & 0o777 for path in (output.parent, output)] == [0o700, 0o600]
+
+
+def test_a_machine_without_room_for_temporary_files_is_said_with_its_remedy(place: Path) -> None:
+    done = shell(place, "ulimit -f 0 && $E query 'select 1' usual.json")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: No usable temporary directory found")
+    assert "\n  Name a folder that may be written to by TMPDIR." in done.stderr
+
+
+def test_a_clock_that_runs_backwards_while_a_program_records_costs_no_event(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "recording.py"
+    script.write_text(RECORDING)
+    done = shell(tmp_path, f"{sys.executable} {script}")
+    assert (done.returncode, done.stderr) == (0, "")
+    [file] = (tmp_path / "rec").glob("*.json")
+    trace = json.loads(file.read_text())
+    assert [event["type"] for event in trace["events"]] == ["step", "x", "x"]
+    starts = [event["started_at"] for event in trace["events"]]
+    assert starts == sorted(starts)
+    assert trace["metrics"]["durations"]["total_s"] >= 0

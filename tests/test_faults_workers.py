@@ -19,7 +19,8 @@ import pytest
 
 from aggregated import EXAMPLES, through
 from dying_workers import Hungry, wait_for_end
-from evaltrace.aggregate import Done, Outcome, Shard
+from evaltrace.aggregate import Done, Outcome, Shard, sharded_through
+from evaltrace.aggregate.joining import read_parts
 from evaltrace.engines import processes
 from evaltrace.plan import Options, plan_aggregation
 
@@ -120,7 +121,7 @@ def test_a_signal_at_any_time_costs_nothing_and_leaves_nobody(
     left = everything(tmp_path)
     written = left.pop("out.json")
     assert written == b"earlier" or len(json.loads(written)["traces"]) == 4
-    assert all(Path(path).name.startswith(".evaltrace-") for path in left)
+    assert all(path.startswith(".evaltrace-") for path in left)
     if name != "SIGKILL":
         assert left == {}
 
@@ -133,3 +134,26 @@ def test_of_two_who_write_the_same_output_one_wins_whole(job: Path, tmp_path: Pa
     assert len(traces) == 4
     assert len({trace["arm"] for trace in traces}) == 1
     assert list(everything(tmp_path)) == ["out.json"]
+
+
+def test_workers_end_before_the_folder_that_they_write_to(job: Path, tmp_path: Path) -> None:
+    plan = plan_aggregation([job], Options(prices="none"))
+    there_at_the_end = []
+
+    def engine(work: Callable[[Shard], Done], shards: Sequence[Shard]) -> Iterable[Outcome]:
+        try:
+            yield from map(work, shards)
+        finally:
+            there_at_the_end.extend(path.name for path in tmp_path.iterdir())
+
+    def write() -> None:
+        with sharded_through(engine, plan, None, tmp_path / "out.json") as sharded:
+            rows = read_parts(plan.entries, plan.options, sharded)
+            next(iter(rows))
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        write()
+    [parts] = there_at_the_end
+    assert parts.endswith(".parts")
+    assert list(tmp_path.iterdir()) == []

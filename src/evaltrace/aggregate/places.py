@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import file_digest
 from pathlib import Path
@@ -15,9 +14,10 @@ import msgspec
 
 from evaltrace.aggregate.joining import Sharded
 from evaltrace.aggregate.outputs import check_output
+from evaltrace.aggregate.parts import Done, Outcome, Shard
 from evaltrace.aggregate.sharding import Map, plan_id
 from evaltrace.errors import OutputFailure
-from evaltrace.files import Folder, LocalFolder, committed
+from evaltrace.files import Folder, LocalFolder, committed, remove_folder
 from evaltrace.plan import Plan
 from evaltrace.remote import is_url
 from evaltrace.summary import Summary
@@ -50,10 +50,30 @@ def sharded_through(
     Raises OutputFailure.
     """
     if parts is None:
-        with temporary_parts(output) as folder:
-            yield Sharded(map, folder, _SHARDS * max(os.cpu_count() or 1, 2), plan.spools)
+        with temporary_parts(output) as folder, _ended(map) as engine:
+            yield Sharded(engine, folder, _SHARDS * max(os.cpu_count() or 1, 2), plan.spools)
     else:
         yield Sharded(map, open_parts(plan, parts), spools=plan.spools)
+
+
+@contextmanager
+def _ended(map: Map) -> Iterator[Map]:
+    """Give an engine whose work ends with the block: what goes wrong elsewhere leaves it running.
+
+    A worker would write into a folder that is being removed.
+    """
+    begun: list[Iterable[Outcome]] = []
+
+    def engine(work: Callable[[Shard], Done], shards: Sequence[Shard]) -> Iterable[Outcome]:
+        begun.append(map(work, shards))
+        return begun[-1]
+
+    try:
+        yield engine
+    finally:
+        for outcomes in begun:
+            if isinstance(outcomes, Generator):
+                outcomes.close()
 
 
 def open_parts(plan: Plan, parts: str | Path) -> Folder:
@@ -98,7 +118,7 @@ def temporary_parts(output: str | Path | None = None) -> Iterator[LocalFolder]:
     try:
         yield LocalFolder(path, durable=False)
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        remove_folder(path)
         os.close(lock)
 
 
@@ -110,27 +130,33 @@ def _folder_beside(output: str | Path | None) -> Path:
     return target.parent if target.parent.is_dir() else Path(tempfile.gettempdir())
 
 
-def _new_folder(place: Path) -> tuple[str, int]:
+def _new_folder(place: Path) -> tuple[Path, int]:
     while True:
-        path = tempfile.mkdtemp(prefix=".evaltrace-", suffix=".parts", dir=place)
-        lock = _locked(path)
-        if lock is not None and Path(path).is_dir():
+        path = Path(place, f".evaltrace-{os.getpid()}-{os.urandom(6).hex()}.parts")
+        try:
+            path.mkdir(0o700)
+            lock = _locked(path)
+            if lock is None:  # no locks here: others leave it alone as well
+                return path, os.open(path, os.O_RDONLY)
+        except FileExistsError:
+            continue
+        except BaseException:  # an interrupt may come as soon as it is there
+            remove_folder(path)
+            raise
+        if path.is_dir():  # else another run took it for one of the dead
             return path, lock
-        if lock is None:
-            # No locks here: others leave it alone as well.
-            return path, os.open(path, os.O_RDONLY)
         os.close(lock)
 
 
 def _remove_if_dead(path: Path) -> None:
     """Remove a folder of parts whose run is gone, as its lock tells."""
-    lock = _locked(str(path))
+    lock = _locked(path)
     if lock is not None:
-        shutil.rmtree(path, ignore_errors=True)
+        remove_folder(path)
         os.close(lock)
 
 
-def _locked(path: str) -> int | None:
+def _locked(path: Path) -> int | None:
     """Open and lock a folder; the lock ends with its process, however that ends."""
     lock = None
     try:

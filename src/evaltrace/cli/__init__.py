@@ -83,19 +83,36 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a command line; --help and --version can fail too."""
-        _open_closed_streams()
+    def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
+        """Run a command line; --help and --version can fail too, and be interrupted anywhere."""
+        if not standalone_mode:
+            return self._result(*args, **kwargs)
         try:
-            return super().main(*args, **kwargs)
-        except OSError as error:
-            _discard_output()
-            failure = click.ClickException(_sentence(error))
-            if not kwargs.get("standalone_mode", True):
-                raise failure from error
+            # Not as Click ends: where it is interrupted itself, with 1, the code of failures.
+            code = self._exit_code(*args, **kwargs)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("Interrupted.", err=True)
+            code = _INTERRUPTED
+        sys.exit(code)
+
+    def _exit_code(self, *args: Any, **kwargs: Any) -> int:
+        try:
+            result = self._result(*args, **kwargs)
+        except click.ClickException as failure:
             with suppress(OSError):
                 failure.show()
-            sys.exit(failure.exit_code)
+            return failure.exit_code
+        return result if isinstance(result, int) else 0
+
+    def _result(self, *args: Any, **kwargs: Any) -> Any:
+        """Give the exit code where a command line asked for one, else what its command gives."""
+        _open_closed_streams()
+        _end_on_sigterm()
+        try:
+            return super().main(*args, **{**kwargs, "standalone_mode": False})
+        except OSError as error:
+            _discard_output()
+            raise click.ClickException(_sentence(error)) from error
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Read the arguments; an interrupt ends that as it ends a command."""
@@ -109,7 +126,7 @@ class LazyGroup(click.Group):
         """Call the command; the one place where an error becomes a message and an exit code."""
         try:
             _survive_any_encoding()
-            _end_on_sigterm()
+            _start_no_threads_of_blas()
             if os.environ.get("NO_COLOR"):
                 ctx.color = False
             result = super().invoke(ctx)
@@ -157,6 +174,8 @@ def _sentence(error: OSError) -> str:
         return "The working directory is gone\n  Go to a folder that is there."
     if error.errno in _OF_OUTPUT:
         return f"Cannot write to standard output ({reason})\n  Is its disk full, or was it closed?"
+    if "temporary directory" in reason:  # of tempfile, after it has tried them all
+        return printable(f"{reason}\n  Name a folder that may be written to by TMPDIR.")
     return printable(reason)
 
 
@@ -171,6 +190,11 @@ def _end_on_sigterm() -> None:
     # As an exception, so that what is half written is cleared away like at an interrupt.
     with suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+
+
+def _start_no_threads_of_blas() -> None:
+    # No matrix is multiplied. Where no thread may be started, OpenBLAS sends an interrupt.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def _discard_output() -> None:

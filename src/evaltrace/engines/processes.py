@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -79,7 +79,7 @@ class _Crew:
         self.workers: list[_Worker] = []
         self.false_starts = 0
         index = {shard.name: number for number, shard in enumerate(shards)}
-        self.waiting = (index[shard.name] for shard in heavy_first(shards))
+        self.waiting: Iterator[int] = iter([index[shard.name] for shard in heavy_first(shards)])
         method = _start_method()
         self.forked = method == "fork"
         self.context: Any = multiprocessing.get_context(method)
@@ -91,7 +91,8 @@ class _Crew:
                 import_module(name)
         with _frozen():
             for first in islice(self.waiting, number):
-                self._start([first])
+                if not self._start([first]):
+                    break
         while self.workers:
             for pipe in wait([worker.pipe for worker in self.workers]):
                 worker = next(worker for worker in self.workers if worker.pipe is pipe)
@@ -106,8 +107,29 @@ class _Crew:
         while self.workers:
             self._dismiss(self.workers[-1])
 
-    def _start(self, held: Sequence[int]) -> None:
-        """Start a worker with the shards that it begins with."""
+    def _start(self, held: Sequence[int]) -> bool:
+        """Start a worker with the shards that it begins with; else leave them to the others.
+
+        Raises EngineFailure where there are no others.
+        """
+        try:
+            process, pipe = self._process()
+        except OSError as error:  # no more processes, or no more files
+            if not self.workers:
+                hint = "Use --workers 1, or allow more processes and open files."
+                reason = error.strerror or str(error)
+                what = f"No worker process can be started ({reason})"
+                raise EngineFailure(what, hint=hint) from error
+            self.waiting = chain(held, self.waiting)
+            return False
+        worker = _Worker(process, pipe, deque())
+        self.workers.append(worker)
+        for index in held:
+            _give(worker, index)
+        self._fill(worker)
+        return True
+
+    def _process(self) -> tuple[BaseProcess, Connection[int, Any]]:
         ours, theirs = self.context.Pipe()
         # A pipe ends when nobody holds its other end: a fork must not hold those of others.
         inherited = [ours, *(worker.pipe for worker in self.workers)] if self.forked else []
@@ -117,14 +139,15 @@ class _Crew:
             args=(self.work, self.shards, theirs, parent, inherited, dict(os.environ)),
             daemon=True,
         )
-        with undisturbed():
-            process.start()
-        theirs.close()
-        worker = _Worker(process, ours, deque())
-        self.workers.append(worker)
-        for index in held:
-            _give(worker, index)
-        self._fill(worker)
+        try:
+            with undisturbed():
+                process.start()
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return process, ours
 
     def _fill(self, worker: _Worker) -> None:
         for index in islice(self.waiting, max(_AHEAD - len(worker.held), 0)):

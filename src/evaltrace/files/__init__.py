@@ -13,6 +13,7 @@ from evaltrace.files.reading import (
     read_items,
     read_traces,
 )
+from evaltrace.files.removal import remove_folder
 from evaltrace.files.replacement import ARCHIVE, whole_file
 from evaltrace.files.spans import Span, copy_span
 from evaltrace.files.writing import SEPARATOR, write_jsonl, write_traces
@@ -33,6 +34,7 @@ __all__ = [
     "read_documents",
     "read_items",
     "read_traces",
+    "remove_folder",
     "whole_file",
     "write_jsonl",
     "write_traces",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from io import BytesIO
@@ -26,6 +25,7 @@ from evaltrace.files.dataset.manifest import (
 )
 from evaltrace.files.dataset.partitions import Partitions, StagedFile
 from evaltrace.files.forms import MANIFEST
+from evaltrace.files.removal import remove_folder
 from evaltrace.files.spans import Span, copy_span
 from evaltrace.files.writing import SEPARATOR
 from evaltrace.jsontext import decode
@@ -228,7 +228,7 @@ def _staging(place: Path) -> Iterator[Path]:
                 _refuse_foreign(place)
                 _clear_dead(place)
                 folder = _new_folder(place)
-                opened.callback(shutil.rmtree, folder, ignore_errors=True)
+                opened.callback(remove_folder, folder)
                 alive = opened.enter_context((folder / _ALIVE).open("wb"))
                 fcntl.flock(alive, fcntl.LOCK_EX)
             yield folder
@@ -243,10 +243,15 @@ def _new_folder(place: Path) -> Path:
     number = 0
     while True:
         folder = place / f"{_NEW}{os.getpid()}-{number}"
-        with suppress(FileExistsError):
+        try:
             folder.mkdir()
+        except FileExistsError:
+            number += 1
+        except BaseException:  # an interrupt may come as soon as it is there
+            remove_folder(folder)
+            raise
+        else:
             return folder
-        number += 1
 
 
 def _refuse_foreign(place: Path) -> None:
@@ -267,7 +272,7 @@ def _clear_dead(place: Path) -> None:
     for folder in sorted(place.glob(f"{_NEW}*")):
         with suppress(OSError):
             if not _lives(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_folder(folder)
 
 
 def _lives(folder: Path) -> bool:
