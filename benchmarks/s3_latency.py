@@ -17,6 +17,7 @@ import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import blake2b
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -36,9 +37,22 @@ _TIME = "2026-01-01T00:00:00.000Z"
 _HTTP_TIME = "Thu, 01 Jan 2026 00:00:00 GMT"
 
 
+@dataclass(frozen=True, slots=True)
+class LateServer:
+    """A server in another process; `endpoint` is its URL."""
+
+    endpoint: str
+    asked: Connection
+
+    def spent(self) -> float:
+        """Give the seconds of the processor that it has used so far."""
+        self.asked.send(None)
+        return float(self.asked.recv())
+
+
 @contextmanager
-def late_server(folder: Path, latency: float = 0.04) -> Iterator[str]:
-    """Serve a folder as the bucket `jobs` in a process of its own; give the endpoint's URL.
+def late_server(folder: Path, latency: float = 0.04) -> Iterator[LateServer]:
+    """Serve a folder as the bucket `jobs` in a process of its own.
 
     `latency` is in seconds, and passes before the first byte of each answer.
     """
@@ -47,7 +61,7 @@ def late_server(folder: Path, latency: float = 0.04) -> Iterator[str]:
     process = context.Process(target=_serve, args=(folder, latency, theirs), daemon=True)
     process.start()
     try:
-        yield f"http://127.0.0.1:{ours.recv()}"
+        yield LateServer(f"http://127.0.0.1:{ours.recv()}", ours)
     finally:
         process.terminate()
         process.join()
@@ -72,6 +86,17 @@ async def _serve_for_ever(folder: Path, latency: float, told: Connection) -> Non
     objects = _Objects(folder)
     server = await loop.create_server(lambda: _Connection(objects, latency), "127.0.0.1", 0)
     told.send(server.sockets[0].getsockname()[1])
+
+    def answer() -> None:
+        try:
+            told.recv()
+        except EOFError:  # whoever started it has died
+            loop.remove_reader(told.fileno())
+            server.close()
+            return
+        told.send(time.process_time())
+
+    loop.add_reader(told.fileno(), answer)
     await server.serve_forever()
 
 
@@ -173,13 +198,15 @@ class Measure(NamedTuple):
 
 def measure(url: str, reads: int, most: int) -> dict[str, Measure]:
     """Plan the jobs below a URL and fetch trials of it, one process, no trial read."""
+    from evaltrace.plan import plan_aggregation
     from evaltrace.remote import spool_plan
 
     with TemporaryDirectory() as folder:
         started = _clocks()
         spool = spool_plan(url, Path(folder), reads=reads)
         planned = _clocks()
-        trials = sorted(path.parent for path in spool.root.glob("*/*/result.json"))
+        with spool.at_hand():
+            trials = [entry.path for entry in plan_aggregation([spool.root]).entries]
         chosen = trials[:most]
         before = _clocks()
         fetched = sum(1 for _ in spool.parcel(chosen).fetch(reads=reads))
@@ -210,18 +237,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--serve", action="store_true", help="only serve, print the variables")
     given = parser.parse_args()
-    with late_server(given.folder, given.latency) as endpoint:
+    with late_server(given.folder, given.latency) as server:
         if given.serve:
-            pairs = environment(endpoint).items()
+            pairs = environment(server.endpoint).items()
             print(*(f"export {name}={value}" for name, value in pairs), sep="\n")
             input("Enter ends it.\n")
             return
-        os.environ.update(environment(endpoint))
+        os.environ.update(environment(server.endpoint))
         rounds = [measure(f"s3://{BUCKET}", given.reads, given.trials) for _ in range(given.rounds)]
+        spent = 1000 * server.spent() / given.rounds
     print(f"{given.latency * 1000:.0f} ms latency, {given.reads} reads in flight, ms per trial:")
     for name in rounds[0]:
         wall, cpu = (median(row[name][at] for row in rounds) for at in (0, 1))
         print(f"{name:6} wall {wall:6.2f}   CPU {cpu:6.2f}")
+    print(f"the server used {spent:.0f} ms of the processor in each round")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from evaltrace.aggregate import read_record
 from evaltrace.errors import Problem, UnreadablePath
 from evaltrace.plan import Options, Plan, plan_aggregation
 from evaltrace.remote import Parcel, Spool, spool_plan
+from evaltrace.remote.arriving import Habits
+from evaltrace.source import Source
 from s3_server import client, put, s3_server, upload
 
 OPTIONS = Options(prices="none")
@@ -69,7 +71,19 @@ def parcel_of(plan: Plan, spool: Spool) -> Parcel:
 
 def planned(url: str, folder: Path) -> tuple[Spool, Plan]:
     spool = spool_plan(url, folder)
-    return spool, plan_aggregation([spool.root], OPTIONS)
+    with spool.at_hand():
+        return spool, plan_aggregation([spool.root], OPTIONS)
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    source = Source(folder)
+    return {path: source.read(path) for path in source.walk("")}
+
+
+def folders(folder: Path, below: str = "") -> list[str]:
+    source = Source(folder)
+    inner = [f"{below}/{name}".lstrip("/") for name in source.folders(below)]
+    return [path for name in inner for path in (name, *folders(folder, name))]
 
 
 @pytest.mark.parametrize("below", ["", JOB, TRIAL])
@@ -95,27 +109,28 @@ def test_a_bucket_can_be_named_itself(bucket: str, tmp_path: Path) -> None:
 def test_a_parcel_is_fetched_where_the_plan_is_not(jobs: str, disk: Path, tmp_path: Path) -> None:
     spool, plan = planned(f"{jobs}/{TRIAL}", tmp_path)
     parcel = pickle.loads(pickle.dumps(parcel_of(plan, spool)))
-    shutil.rmtree(spool.tree)
+    shutil.rmtree(spool.tree.parent)
     local = plan_aggregation([disk / TRIAL], OPTIONS)
     assert lines_from(plan, parcel) == (lines_of(local), [])
 
 
 def test_fetched_trials_are_gone_again(bucket: str, tmp_path: Path) -> None:
-    put(bucket, {f"j/{name}/result.json": b"{}" for name in "abc"})
+    large = bytes(5 * 2**20)
+    put(bucket, {f"j/{name}/result.json": b"{}" for name in "abc"} | {"j/a/agent/large": large})
     (folder := tmp_path / "plan").mkdir()
     (place := tmp_path / "fetched").mkdir()
     spool = spool_plan(f"s3://{bucket}/j", folder)
     with closing(spool.parcel([spool.root / name for name in "abc"]).fetch(place)) as fetched:
         first = next(fetched)
-        assert (first.path / "result.json").is_file()
+        assert contents(first.path)["agent/large"] == large
+        assert [path.stat().st_size for path in place.glob("*/*")] == [len(large)]
         second = next(fetched)
-        assert (first.path.exists(), second.path.exists()) == (False, True)
+        assert list(place.glob("*/*")) == []
+        assert (contents(first.path), list(contents(second.path))) == ({}, ["result.json"])
     assert list(place.iterdir()) == []
-    assert (spool.root / "a" / "result.json").is_file()
 
 
 def test_a_fetched_trial_has_its_own_files_only(bucket: str, tmp_path: Path) -> None:
-    # The folders of one serve for the next that has the same.
     trials = {
         "a": {"agent/log.txt": b"long " * 999, "agent/s/1.jsonl": b"one", "agent/s/2.jsonl": b"2"},
         "b": {"agent/log.txt": b"short", "agent/s/3.jsonl": b"three"},
@@ -129,16 +144,7 @@ def test_a_fetched_trial_has_its_own_files_only(bucket: str, tmp_path: Path) -> 
     spool = spool_plan(f"s3://{bucket}/j", tmp_path)
     with closing(spool.parcel([spool.root / name for name in trials]).fetch(reads=1)) as fetched:
         found = {trial.trial.name: contents(trial.path) for trial in fetched}
-    for name in "de":
-        trials[name]["agent/s/x.png"] = bytes(len(trials[name]["agent/s/x.png"]))  # never read
     assert found == trials
-    own = {name: (spool.root / name / "result.json").read_bytes() for name in trials}
-    assert own == {name: files["result.json"] for name, files in trials.items()}
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def test_only_what_planning_reads_is_fetched_for_the_plan(bucket: str, tmp_path: Path) -> None:
@@ -146,8 +152,9 @@ def test_only_what_planning_reads_is_fetched_for_the_plan(bucket: str, tmp_path:
     inner = ["agent/sessions/x/config.json", "verifier/test-stderr.txt", "agent/trajectory.json"]
     put(bucket, {f"j/a/{name}": b"{}" for name in [*trial, *inner]} | {"j/job.log": b"long"})
     spool = spool_plan(f"s3://{bucket}/j", tmp_path)
-    found = {path.relative_to(spool.root).as_posix(): path for path in spool.root.rglob("*")}
-    assert {name: path.read_bytes() for name, path in found.items() if path.is_file()} == {
+    with spool.at_hand():
+        found, inner = contents(spool.root), folders(spool.root)
+    assert found == {
         "a/result.json": b"{}",
         "a/config.json": b"{}",
         "a/agent/command-0/command.txt": b"{}",
@@ -155,8 +162,7 @@ def test_only_what_planning_reads_is_fetched_for_the_plan(bucket: str, tmp_path:
         "a/verifier/test-stderr.txt": b"",
         "job.log": b"",
     }
-    assert "a/agent/sessions" in found
-    assert "a/agent/sessions/x" not in found
+    assert inner == ["a", "a/agent", "a/agent/command-0", "a/verifier"]
 
 
 def test_a_trial_copied_into_a_trial_is_left_to_the_outer_one(bucket: str, tmp_path: Path) -> None:
@@ -165,8 +171,8 @@ def test_a_trial_copied_into_a_trial_is_left_to_the_outer_one(bucket: str, tmp_p
     put(bucket, {f"j/a/artifacts/x/y/b/{name}": b"{}" for name in inner})
     spool = spool_plan(f"s3://{bucket}/j", tmp_path)
     assert spool.problems == []
-    assert not (spool.root / "a/artifacts/x/y").exists()
-    assert (spool.root / "a/agent/command-0/command.txt").is_file()
+    with spool.at_hand():
+        assert sorted(contents(spool.root)) == sorted(f"a/{name}" for name in inner)
 
 
 def test_sizes_and_fingerprints_follow_the_content(bucket: str, tmp_path: Path) -> None:
@@ -189,14 +195,35 @@ def test_large_files_arrive_in_parts(bucket: str, tmp_path: Path) -> None:
     put(bucket, {"j/a/agent/log.txt": content, "j/a/result.json": b"{}"})
     spool = spool_plan(f"s3://{bucket}/j", tmp_path)
     with closing(spool.parcel([spool.root / "a"]).fetch()) as fetched:
-        assert (next(fetched).path / "agent/log.txt").read_bytes() == content
+        assert contents(next(fetched).path)["agent/log.txt"] == content
 
 
-def test_what_no_reader_opens_is_not_fetched_but_has_its_size(bucket: str, tmp_path: Path) -> None:
-    put(bucket, {"j/a/agent/screen.png": b"picture", "j/a/result.json": b"{}"})
+def test_what_no_reader_opens_is_fetched_when_one_does(bucket: str, tmp_path: Path) -> None:
+    names = ["agent/screen.png", "agent/trajectory.json"]
+    put(bucket, {f"j/a/{name}": name.encode() for name in [*names, "result.json"]})
     spool = spool_plan(f"s3://{bucket}/j", tmp_path)
     with closing(spool.parcel([spool.root / "a"]).fetch()) as fetched:
-        assert (next(fetched).path / "agent/screen.png").read_bytes() == bytes(7)
+        source = Source(next(fetched).path)
+        assert [source.size(name) for name in names] == list(map(len, names))
+        put(bucket, {"j/a/agent/screen.png": b"another"})
+        client().delete_object(Bucket=bucket, Key="j/a/agent/trajectory.json")
+        assert [source.read(name) for name in names] == [b"another", None]
+        assert [(row.code, row.path, row.message) for row in source.problems] == [
+            ("changed_while_read", "agent/screen.png", "changed while it was read"),
+            ("changed_while_read", "agent/trajectory.json", "removed after it was listed"),
+        ]
+
+
+def test_files_that_are_asked_for_are_fetched_ahead_from_then_on() -> None:
+    habits = Habits()
+    keys = ["agent/log.txt", "agent/trajectory.json", "artifacts/x/1.json", "agent/shot.png"]
+    assert [habits.expects(key) for key in keys] == [True, False, True, False]
+    for _ in range(8):
+        habits.learn(keys, ["agent/log.txt"])
+    assert [habits.expects(key) for key in keys] == [True, False, False, False]
+    habits.learn(keys, ["agent/trajectory.json", "artifacts/x/1.json"])
+    assert [habits.expects(key) for key in keys] == [True, True, True, False]
+    assert habits.expects("artifacts/x/2.json")
 
 
 ODD = {
@@ -220,8 +247,7 @@ def test_a_strange_name_costs_only_its_object(key: str, bucket: str, tmp_path: P
     (place := tmp_path / "fetched").mkdir()
     with closing(spool.parcel([spool.root / "a"]).fetch(place)) as fetched:
         trial = next(fetched).path
-        files = {path.relative_to(trial).as_posix() for path in trial.rglob("*") if path.is_file()}
-        assert files == {"result.json", "agent/log.txt"}
+        assert set(contents(trial)) == {"result.json", "agent/log.txt"}
         assert {path.name for path in tmp_path.iterdir()} == {"plan", "fetched"}
 
 
@@ -239,8 +265,8 @@ def test_empty_objects_that_stand_for_folders_are_folders(bucket: str, tmp_path:
     with closing(spool.parcel([spool.root / "a"]).fetch()) as fetched:
         trial = next(fetched)
         assert trial.faults == ()
-        assert (trial.path / "artifacts").is_dir()
-        assert (trial.path / "agent/log.txt").read_bytes() == b""
+        assert "artifacts" in folders(trial.path)
+        assert contents(trial.path)["agent/log.txt"] == b""
 
 
 def test_names_with_spaces_signs_and_accents_arrive(bucket: str, tmp_path: Path) -> None:
@@ -250,7 +276,8 @@ def test_names_with_spaces_signs_and_accents_arrive(bucket: str, tmp_path: Path)
     assert spool.problems == []
     with closing(spool.parcel([spool.root / "a"]).fetch()) as fetched:
         trial = next(fetched).path
-        assert [(trial / name / "log.txt").read_text() for name in names] == names
+        expected = {f"{name}/log.txt": name.encode() for name in names}
+        assert contents(trial) == expected
 
 
 def test_more_folders_than_listings_at_a_time_are_all_found(bucket: str, tmp_path: Path) -> None:
@@ -258,7 +285,8 @@ def test_more_folders_than_listings_at_a_time_are_all_found(bucket: str, tmp_pat
     names = ["t" + "-" * length for length in range(66)]
     put(bucket, {f"j/{name}/a": b"" for name in names})
     spool = spool_plan(f"s3://{bucket}/j", tmp_path)
-    assert sorted(path.name for path in spool.root.iterdir()) == names
+    with spool.at_hand():
+        assert Source(spool.root).folders() == names
 
 
 def test_trials_of_different_shape_keep_their_own(bucket: str, tmp_path: Path) -> None:
@@ -267,8 +295,7 @@ def test_trials_of_different_shape_keep_their_own(bucket: str, tmp_path: Path) -
     spool = spool_plan(f"s3://{bucket}/j", tmp_path)
     seen = {}
     for trial in spool.parcel([spool.root / name for name in shapes]).fetch(reads=1):
-        inside = sorted(trial.path.rglob("*"))
-        seen[trial.path.name] = [path.relative_to(trial.path).as_posix() for path in inside]
+        seen[trial.path.name] = sorted([*contents(trial.path), *folders(trial.path)])
     assert seen == {
         "a": ["agent", "agent/x"],
         "b": ["x"],
@@ -284,7 +311,7 @@ def test_what_the_plan_has_fetched_is_not_fetched_again(bucket: str, tmp_path: P
     with closing(spool.parcel([spool.root / "a"]).fetch()) as fetched:
         trial = next(fetched)
         assert trial.faults == ()
-        assert (trial.path / "result.json").read_bytes() == b"{}"
+        assert contents(trial.path)["result.json"] == b"{}"
 
 
 def test_what_changes_after_the_plan_is_told(bucket: str, tmp_path: Path) -> None:
@@ -300,8 +327,7 @@ def test_what_changes_after_the_plan_is_told(bucket: str, tmp_path: Path) -> Non
             ("changed_while_read", "j/a/changed", "changed while it was read"),
             ("changed_while_read", "j/a/gone", "removed after it was listed"),
         }
-        assert (trial.path / "changed").read_bytes() == b"afterwards"
-        assert not (trial.path / "gone").exists()
+        assert contents(trial.path) == {"result.json": b"{}", "changed": b"afterwards"}
 
 
 def test_memory_and_other_file_systems_are_read_as_well(tmp_path: Path) -> None:

@@ -12,9 +12,12 @@ import pytest
 
 from evaltrace.errors import EvaltraceError, OutputFailure, UnreadablePath
 from evaltrace.remote import RemoteFolder, open_input, spool_plan
-from evaltrace.remote.fetching import Fetcher, Wanted
+from evaltrace.remote.fetching import PART, Fetcher, File
 from evaltrace.remote.opening import forget_stores
+from evaltrace.remote.parcels import Delivery, Load, Parcel
+from evaltrace.remote.places import Place
 from evaltrace.remote.stores import Object, Store
+from evaltrace.source import Source
 from s3_server import BUCKET, unreliable_server
 
 
@@ -152,13 +155,29 @@ class _Bucket:
 
 def test_a_disk_that_fills_up_is_no_shorter_file(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
-    size = 5_000
-    wanted = Wanted(Object("a", size, "tag"), str(tmp_path / "a"))
+    size = PART + 5_000
+    wanted = File(Object("a", size, "tag"), str(tmp_path / "a"))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with Fetcher(cast(Store, _Bucket(bytes(size))), reads=1) as fetcher:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1_000, before[1]))
         try:
             with pytest.raises(OSError, match="large"):
-                fetcher.settle(fetcher.submit(wanted))
+                fetcher.begin(wanted)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+class _Unreachable:
+    def read(self, key: str, start: int, stop: int, tag: str | None) -> bytes:
+        raise UnreadablePath("cannot be reached", where=key)
+
+
+def test_a_store_that_fails_while_a_trial_is_read_ends_the_run(tmp_path: Path) -> None:
+    found = (Object("agent/trajectory.json", 5, None),)
+    load = Load(str(tmp_path / "job/trial"), "job/trial", found)
+    parcel = Parcel(Place("s3", "b", "job"), str(tmp_path), (load,))
+    with Fetcher(cast(Store, _Unreachable()), reads=1) as fetcher:
+        fetched = Delivery(parcel, fetcher, None, str(tmp_path)).fetched(reads=1)
+        assert Source(next(fetched).path).read("agent/trajectory.json") is None
+        with pytest.raises(UnreadablePath, match="cannot be reached"):
+            fetched.close()

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaltrace.source import MAX_LINE, Source, listing, readable, reading
+from evaltrace.source import MAX_LINE, Source, Tell, listing, readable, reading, supplied
 
 ANY = msgspec.json.Decoder()
 COUNT = msgspec.json.Decoder(dict[str, int])
@@ -517,12 +517,12 @@ def test_texts_are_decoded_leniently(tmp_path: Path, data: bytes, text: str) -> 
 
 
 def test_a_long_text_keeps_head_and_tail_and_the_digest_of_all(tmp_path: Path) -> None:
-    data = b"head" + b"x" * 3_000_000 + b"tail"
+    data = b"head" + b" x" * 1_500_000 + b" tail"
     (tmp_path / "file").write_bytes(data)
     found = Source(tmp_path).read_text("file", 100)
     assert found is not None
     cut = len(data) - 100
-    assert found.text == f"head{'x' * 46}\n[... {cut} bytes cut ...]\n{'x' * 46}tail"
+    assert found.text == f"head{' x' * 23}\n[... {cut} bytes cut ...]\n{'x ' * 23}tail"
     assert found.length == len(data)
     assert found.digest == "sha256:" + hashlib.sha256(data).hexdigest()
 
@@ -765,3 +765,68 @@ def test_reading_leaves_no_mark(tree: Path) -> None:
         lines(source, path)
     assert source.problems
     assert state(tree.parent) == before
+
+
+class _Kept:
+    def __init__(self, files: dict[str, bytes], aside: Path) -> None:
+        self.files, self.aside = files, aside
+
+    def names(self, path: str) -> dict[str, str]:
+        start = f"{path}/" if path else ""
+        below = sorted(name[len(start) :] for name in self.files if name.startswith(start))
+        return {name.partition("/")[0]: "dir" if "/" in name else "file" for name in below}
+
+    def size(self, path: str) -> int:
+        return len(self.files[path])
+
+    def take(self, path: str, tell: Tell) -> bytes | str | None:
+        if path == "gone":
+            tell("changed_while_read", "removed", "Again.")
+            return None
+        if len(self.files[path]) < 1000:
+            return self.files[path]
+        (self.aside / "large").write_bytes(self.files[path])
+        return str(self.aside / "large")
+
+
+@pytest.mark.parametrize("size", [3, 40, 5000])
+def test_what_is_supplied_is_read_as_from_the_disk(tmp_path: Path, size: int) -> None:
+    text = ("é one\n\n" * size).encode()[: size * 4 + 1]
+    files = {"agent/log.jsonl": text, "a.json": b'{"a": 1}', "agent/deep/x": b"x"}
+    for name, content in files.items():
+        (tmp_path / "disk" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "disk" / name).write_bytes(content)
+    (tmp_path / "aside").mkdir()
+    found = []
+    with supplied(str(tmp_path / "far"), _Kept(files, tmp_path / "aside")):
+        for top in ("disk", "far", "far/agent", "disk/agent"):
+            source = Source(tmp_path / top)
+            log = "log.jsonl" if "/" in top else "agent/log.jsonl"
+            found.append(
+                (
+                    list(source.walk("")),
+                    source.read(log),
+                    bytes(source.read_document(log) or b""),
+                    [source.read_text(log, limit) for limit in (1, 7, 50, 10**6)],
+                    [(n, bytes(line)) for few in (1, 0) for n, line in source.lines(log, few=few)],
+                    (
+                        source.size(log),
+                        source.has("deep/x"),
+                        source.read("none"),
+                        source.read(log, 2),
+                    ),
+                    [(row.code, row.path) for row in source.problems],
+                )
+            )
+    assert found[0] == found[1]
+    assert found[2] == found[3]
+    assert not Source(tmp_path / "far").has("a.json")
+
+
+def test_what_cannot_be_supplied_is_a_problem(tmp_path: Path) -> None:
+    with supplied(str(tmp_path / "far"), _Kept({"gone": b""}, tmp_path)):
+        source = Source(tmp_path / "far", label="job/trial")
+        assert (source.read("gone"), list(source.lines("gone"))) == (None, [])
+    assert [(row.code, row.path) for row in source.problems] == [
+        ("changed_while_read", "job/trial/gone")
+    ]

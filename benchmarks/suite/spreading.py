@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Literal
 
 from s3_latency import environment, late_server
 from suite.rows import Row, unmeasured
 from suite.setting import Setting, aggregation, evaltrace, missing, whole_evaltrace
-from suite.timing import Failed, interleaved, ratio, wall_of
+from suite.timing import Failed, Rounds, cpu_of, interleaved, ratio, wall_of
 
 _LATENCY = 0.04
 
@@ -76,27 +77,60 @@ def _cluster(setting: Setting) -> list[Row]:
 
 
 def _far_away(setting: Setting) -> list[Row]:
-    title = f"S3 with {1000 * _LATENCY:.0f} ms latency: wall per trial and process"
-    many, few = setting.jobs_of("full", 200), setting.jobs_of("full", 20)
-    walls: dict[str, Any] = {}
-    try:
-        for name, folder in (("many", many), ("few", few)):
-            with late_server(folder, _LATENCY) as endpoint:
-                given = aggregation("s3://jobs/", "-o", setting.out("s3.json"))
-                case = whole_evaltrace_at(endpoint, given)
-                walls[name] = interleaved({name: case}, min(setting.rounds, 3))
-    except Failed as failure:
-        return [unmeasured(title, failure.reason)]
-    added = wall_of(walls["many"], "many") - wall_of(walls["few"], "few")
-    trials = setting.trials(200) - setting.trials(20)
-    local = interleaved(
-        {"local": whole_evaltrace(*aggregation(many, "-o", setting.out("s3.json")))}, 1
+    rows: list[Row] = []
+    kinds: list[tuple[Literal["full", "small"], int, str]] = [
+        ("small", 1000, "75 KB"),
+        ("full", 300, "1 MB"),
+    ]
+    for kind, count, size in kinds:
+        sizes = [setting.trials(count), setting.trials(count // 10)]
+        folders = [setting.jobs_of(kind, count), setting.jobs_of(kind, count // 10)]
+        for events in ("none", "full"):
+            title = f"S3 with {1000 * _LATENCY:.0f} ms latency, trials of {size}, events {events}"
+            try:
+                found, serving = _measured(setting, folders, events)
+            except Failed as failure:
+                rows.append(unmeasured(title, failure.reason))
+                continue
+            rows += _far_rows(title, found, sizes, 1000 * serving / sizes[0])
+    return rows
+
+
+def _measured(setting: Setting, folders: list[Path], events: str) -> tuple[Rounds, float]:
+    """Read many trials and few, from S3 and from the disk, in turns, in whole processes.
+
+    Gives also the seconds of the processor that the server takes for the many.
+    """
+    given = ("-o", setting.out("s3.json"), "--events", events)
+    many, few = folders
+    with late_server(many, _LATENCY) as server, late_server(few, _LATENCY) as other:
+        cases = {
+            f"{place} {size}": whole_evaltrace(*aggregation(path, *given), env=env)
+            for size, folder, each in (("many", many, server), ("few", few, other))
+            for place, path, env in (
+                ("far", "s3://jobs/", environment(each.endpoint)),
+                ("near", folder, None),
+            )
+        }
+        before = server.spent()
+        found = interleaved(cases, min(setting.rounds, 3))
+        return found, (server.spent() - before) / len(found["far many"])
+
+
+def _far_rows(title: str, found: Rounds, sizes: list[int], serving: float) -> list[Row]:
+    """Give what many trials take longer than few do, for each, so that start-up is apart."""
+    trials = sizes[0] - sizes[1]
+    wall, spent = (
+        {
+            place: 1000 * (of(found, f"{place} many") - of(found, f"{place} few")) / trials
+            for place in ("far", "near")
+        }
+        for of in (wall_of, cpu_of)
     )
-    reading = 1000 * wall_of(local, "local") / setting.trials(200)
-    note = f"from the disk it takes {reading:.1f} ms"
-    return [Row(title, 1000 * added / trials, 5, "ms", note=note)]
-
-
-def whole_evaltrace_at(endpoint: str, given: list[str]) -> Any:
-    """Make a case of an evaltrace process that finds S3 at the endpoint."""
-    return whole_evaltrace(*given, env=environment(endpoint))
+    note = f"of the processor {spent['far']:.1f} ms, from the disk {spent['near']:.1f}"
+    note += f"; the server beside it {serving:.1f} ms"
+    near = f"from the disk it takes {wall['near']:.1f} ms"
+    return [
+        Row(f"{title}: wall per trial and process", wall["far"], 5, "ms", note=note),
+        Row(f"{title}: wall that distance adds", wall["far"] - wall["near"], 5, "ms", note=near),
+    ]

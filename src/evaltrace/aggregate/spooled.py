@@ -36,6 +36,7 @@ def open_plan(
 
             folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="evaltrace-"))
             spools[url] = spool_plan(url, Path(folder))
+            opened.enter_context(spools[url].at_hand())
         places = [spools[str(path)].root if is_url(path) else path for path in paths]
         try:
             plan = plan_aggregation(places, options, None if spools else cache)

@@ -31,8 +31,8 @@ _ARRAY_HEAD = 5
 _STAMP = struct.Struct("<4q")
 
 
-class KeptTrial(Struct, array_like=True, frozen=True):
-    """What a plan and a summary need of a trial that is not read again.
+class KnownTrial(Struct, array_like=True, frozen=True):
+    """What a plan needs of a trial that is not read again.
 
     `state` tells what an unfinished one takes from its job besides what all trials take.
     """
@@ -45,6 +45,11 @@ class KeptTrial(Struct, array_like=True, frozen=True):
     finished: bool
     state: str
     attempt: int
+
+
+class KeptTrial(KnownTrial, frozen=True):
+    """What a summary needs besides."""
+
     facts: Facts
     problems: list[Problem]
 
@@ -91,6 +96,7 @@ class DamagedIndex(Exception):
 _ROWS = msgspec.msgpack.Decoder(list[Row])
 _HEADER = msgspec.msgpack.Decoder(Header)
 _TRIAL = msgspec.msgpack.Decoder(KeptTrial)
+_KNOWN = msgspec.msgpack.Decoder(KnownTrial)
 _PATHS = msgspec.msgpack.Decoder(list[str])
 _ENCODER = msgspec.msgpack.Encoder()
 
@@ -98,6 +104,11 @@ _ENCODER = msgspec.msgpack.Encoder()
 def trial_of(row: Row) -> KeptTrial:
     """Unpack what a row says of its trial."""
     return _TRIAL.decode(row.trial)
+
+
+def known_of(row: Row) -> KnownTrial:
+    """Unpack only what a plan needs of that."""
+    return _KNOWN.decode(row.trial)
 
 
 def paths_of(row: Row) -> list[str]:

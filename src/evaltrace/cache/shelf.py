@@ -20,7 +20,9 @@ from evaltrace.cache.index import (
     Header,
     IndexWriter,
     KeptTrial,
+    KnownTrial,
     Row,
+    known_of,
     packed,
     packed_stamp,
     packed_status,
@@ -176,6 +178,11 @@ class Shelf:
         if facts != self._header.facts:
             self._outdated |= bool(self._unchanged)
             self._unchanged, self._header.facts = {}, facts
+
+    def known(self, name: str) -> KnownTrial | None:
+        """Give what a plan needs of an unchanged trial."""
+        row = (self._unchanged or {}).get(name)
+        return None if row is None else known_of(row)
 
     def kept(self, name: str) -> KeptTrial | None:
         """Give what is known of an unchanged trial."""

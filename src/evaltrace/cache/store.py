@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from string import hexdigits
 
-from evaltrace.cache.index import INDEX, DamagedIndex, KeptTrial, read_header
+from evaltrace.cache.index import INDEX, DamagedIndex, KeptTrial, KnownTrial, read_header
 from evaltrace.cache.locks import Lock
 from evaltrace.cache.shelf import Reading, Shelf
 from evaltrace.errors import Problem
@@ -56,8 +56,9 @@ class Cache:
         self._clock = clock
         self._since = clock()
         self._key = self._made_by = ""
-        self._shelves: dict[Path, Shelf | None] = {}
-        self._given_up: set[Path] = set()
+        # By their names: equal paths are compared part by part, for each of many trials.
+        self._shelves: dict[str, Shelf | None] = {}
+        self._given_up: set[str] = set()
         self._unchecked = _CHECK_AFTER
 
     def begin(self, key: str, made_by: str) -> None:
@@ -76,7 +77,7 @@ class Cache:
 
     def finished(self, job: Path) -> set[str]:
         """Name the trials among the unchanged ones of a job that have a result."""
-        shelf = None if self.verifying else self._shelves.get(job)
+        shelf = None if self.verifying else self._shelves.get(str(job))
         return set() if shelf is None else shelf.finished()
 
     def settle(self, job: Path, facts: str) -> None:
@@ -85,21 +86,26 @@ class Cache:
         if shelf is not None:
             shelf.settle(facts)
 
+    def known(self, job: Path, name: str) -> KnownTrial | None:
+        """Give what a plan needs of an unchanged trial of a job whose facts were stated."""
+        shelf = self._shelves.get(str(job))
+        return None if shelf is None else shelf.known(name)
+
     def kept(self, job: Path, name: str) -> KeptTrial | None:
-        """Give what is known of an unchanged trial of a job whose facts were stated."""
-        shelf = self._shelves.get(job)
+        """Give all that is known of such a trial."""
+        shelf = self._shelves.get(str(job))
         return None if shelf is None else shelf.kept(name)
 
     def span(self, job: Path, name: str) -> Span:
         """Tell where the trace of an unchanged trial stands."""
-        shelf = self._shelves[job]
+        shelf = self._shelves[str(job)]
         assert shelf is not None
         return shelf.span(name)
 
     def keep(self, job: Path, reading: Reading, trace: bytes | Span) -> None:
         """Keep a trial of a job that was read, if that can be."""
-        shelf = self._shelves.get(job)
-        if shelf is None or job in self._given_up:
+        shelf = self._shelves.get(str(job))
+        if shelf is None or str(job) in self._given_up:
             return
         try:
             self._check_room(len(trace) if isinstance(trace, bytes) else trace.length)
@@ -108,7 +114,7 @@ class Cache:
             return
         except OSError as error:
             # What was kept before is still used: the plan counts on it.
-            self._given_up.add(job)
+            self._given_up.add(str(job))
             shelf.abandon()
             self._note_failure(error)
 
@@ -132,9 +138,9 @@ class Cache:
             self.notes.append(problem)
 
     def _shelf(self, job: Path) -> Shelf | None:
-        if job not in self._shelves:
-            self._shelves[job] = self._opened(job)
-        return self._shelves[job]
+        if str(job) not in self._shelves:
+            self._shelves[str(job)] = self._opened(job)
+        return self._shelves[str(job)]
 
     def _opened(self, job: Path) -> Shelf | None:
         digest = sha256(f"{self._key}\n{job}".encode("utf-8", "surrogateescape")).hexdigest()

@@ -18,10 +18,11 @@ from evaltrace.cache import Cache, code_digest
 from evaltrace.errors import NothingFound, OutputFailure, Problem, UnknownTask
 from evaltrace.plan.entries import Entries, Entry, to_label
 from evaltrace.plan.options import Options, reading_key, redactor_of, with_redactor
+from evaltrace.plan.redacting import knowing_firsts
 from evaltrace.pricing import check_prices
 from evaltrace.readers import READERS, Job
 from evaltrace.readers.walk import JobFolder, find_jobs, job_around
-from evaltrace.redact import redact_records
+from evaltrace.redact import KEY_NOT_KEPT, redact_records
 from evaltrace.source import Source
 from evaltrace.times import parse_time
 from evaltrace.trace import Input
@@ -80,13 +81,15 @@ def plan_aggregation(
     """
     chosen, note = with_redactor(options or Options())
     # What is kept with a key that is not kept itself would never be found again.
-    kept = cache if note is None else None
+    kept = None if note is not None and note.code == KEY_NOT_KEPT else cache
     with _uncollected():
         plan = _plan([Path(path) for path in paths], chosen, kept)
     plan.notes += [] if note is None else [note]
     redactor = redactor_of(chosen)
     if redactor is not None:
         plan.inputs = redact_records(redactor, plan.inputs)
+        if plan.problems:
+            redactor = knowing_firsts(redactor, plan.entries)
         plan.problems = redact_records(redactor, plan.problems)
     return plan
 
@@ -154,7 +157,7 @@ def _open_job(folder: JobFolder, problems: list[Problem], cache: Cache | None) -
     for name in names:
         kept = None
         if cache is not None and folder.is_job and folder.unchanged:
-            kept = cache.kept(folder.path, name)
+            kept = cache.known(folder.path, name)
         if kept is not None and (kept.finished or kept.state == reader.unfinished_facts(job)):
             own = {"task": kept.task, "trial": kept.trial, "kept": kept.attempt}
             entries.append(_to_entry(folder, name, job, kept, **own))
@@ -188,13 +191,12 @@ def _to_entry(folder: JobFolder, name: str, job: Job | None, known: Any, **own: 
 
 def _once(entries: list[Entry], problems: list[Problem]) -> list[Entry]:
     """Keep one of several copies of a trial (a finished one), and report the others."""
-    entries = sorted(entries, key=lambda row: (not row.finished, row.label, row.place))
     ids = sorted(entry.trace_id for entry in entries)
     # Sorted, as a set of very many leaves a hole in memory that is not given back.
     if all(one != other for one, other in pairwise(ids)):
         return entries
     kept: dict[str, Entry] = {}
-    for entry in entries:
+    for entry in sorted(entries, key=lambda row: (not row.finished, row.label, row.place)):
         first = kept.setdefault(entry.trace_id, entry)
         if first is not entry:
             problems.append(
@@ -251,9 +253,10 @@ def _start(entry: Entry) -> tuple[int, float, str, str]:
     return (0 if stamp else 1, stamp.timestamp() if stamp else 0.0, entry.trial, entry.label)
 
 
-def _order(entry: Entry) -> tuple[str, str, str, int, str]:
+def _order(entry: Entry) -> tuple[str | int, ...]:
     org, _, name = entry.task.rpartition("/")
-    return name, org, entry.job.name if entry.job else "", entry.attempt, entry.label
+    job = entry.job.name if entry.job else ""
+    return name, org, job, entry.attempt, entry.label, not entry.finished, entry.place
 
 
 def _problem_order(problem: Problem) -> tuple[str, str, str]:

@@ -1,7 +1,7 @@
 """Inputs and outputs by URL: object stores, and what fsspec knows otherwise.
 
-Readers stay local: the objects of a trial are fetched, many at a time, into a folder of
-the same layout and read there, so that remote and local give the same bytes. Nothing here
+Readers know nothing of it: the objects of a trial are fetched, many at a time, and supply
+the directory that a Source reads, so that remote and local give the same bytes. Nothing here
 may be used in a process that was forked after its parent used it: start workers anew.
 Whoever has no URL loads next to nothing of it.
 """

@@ -1,36 +1,33 @@
-"""Objects into files: many at a time, large ones in parts, in bounded memory."""
+"""Objects fetched, many at a time: small ones into memory, large ones in parts into files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Condition
+from threading import BoundedSemaphore
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, Self
 
 from evaltrace.remote.stores import Changed, Object, Refused, Store, Vanished
 
 READS = 128
 """Reads in flight in a process: at 40 ms each, 64 are enough for 1,600 a second."""
 
-PART = 4 * 2**20
-"""Bytes of a file that are read at a time."""
+AHEAD = 16 * 2**20
+"""Bytes in memory that are fetched before they are asked for."""
 
-_IN_FLIGHT = 16 * 2**20
-"""Bytes that are asked for at a time, whatever the number of reads."""
+PART = 4 * 2**20
+"""Bytes of an object that comes into memory, and of a part of a larger one."""
+
+_PARTS = 4
+"""Parts of large objects that are read at a time, whatever the number of reads."""
 
 _RUNNING = "If the job is still running, aggregate again when it has finished."
 _RIGHTS = "Check that these credentials may read it."
-
-
-class Wanted(NamedTuple):
-    """An object to fetch, and the path of the file that it becomes."""
-
-    found: Object
-    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +39,49 @@ class Fault:
     hint: str
 
 
-class Pending(NamedTuple):
-    """An object on its way."""
+@dataclass(slots=True)
+class File:
+    """An object that becomes a file: its content, or a file on this disk at `place`.
 
-    wanted: Wanted
-    parts: list[Future[None]]
+    `coming` is what of it is on its way, None before it was begun to be fetched.
+    """
+
+    found: Object
+    place: str
+    coming: Sequence[Future[Any]] | None = None
+    content: bytes | None = None
+    settled: bool = False
+
+    @property
+    def held(self) -> int:
+        """The bytes of it that are in memory, or will be."""
+        size = self.found.size
+        return size if self.coming is not None and size <= PART else 0
+
+    @property
+    def exists(self) -> bool:
+        """Whether it is there, now that it was fetched."""
+        return self.content is not None or Path(self.place).is_file()
+
+    def whole(self) -> bytes | None:
+        """Give all of it, None where there is nothing."""
+        if self.content is None and self.exists:
+            return Path(self.place).read_bytes()
+        return self.content
+
+    def remove(self) -> None:
+        """Remove what is on the disk of it."""
+        if self.coming is not None and self.content is None:
+            with suppress(OSError):
+                Path(self.place).unlink()
 
 
 class Fetcher:
-    """Fetches what is submitted, in threads of its own, until the block ends."""
+    """Fetches what is begun, in threads of its own, until the block ends."""
 
     def __init__(self, store: Store, reads: int = READS) -> None:
-        self._store = store
-        self._gate = _Gate(_IN_FLIGHT)
+        self._store, self._reads = store, reads
+        self._parts = BoundedSemaphore(_PARTS)
         self._pool = ThreadPoolExecutor(reads, thread_name_prefix="evaltrace-fetch")
 
     def __enter__(self) -> Self:
@@ -68,82 +95,88 @@ class Fetcher:
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def submit(self, wanted: Wanted) -> Pending:
-        """Begin to fetch an object; the folder of its file is there."""
-        size = wanted.found.size
+    def begin(self, file: File) -> None:
+        """Begin to fetch an object. Raises OSError where a large one has no room."""
+        size = file.found.size
         if size <= PART:
-            return Pending(wanted, [self._pool.submit(self._fetch_whole, wanted)])
-        with open(wanted.path, "xb") as file:
-            file.truncate(size)
+            file.coming = [self._pool.submit(self._fetch_whole, file.found)]
+            return
+        with open(file.place, "xb") as made:
+            made.truncate(size)
         starts = range(0, size, PART)
-        parts = [self._pool.submit(self._fetch_part, wanted, start) for start in starts]
-        return Pending(wanted, parts)
+        file.coming = [self._pool.submit(self._fetch_part, file, start) for start in starts]
 
-    def settle(self, pending: Pending) -> Fault | None:
-        """Wait for an object; tell what was wrong with it.
+    def settle(self, file: File) -> Fault | None:
+        """Wait for an object that was begun; tell what was wrong with it.
 
+        An empty one may turn out to be a folder: then it does not exist, without a fault.
         Raises UnreadablePath where the store failed.
         """
-        if len(pending.parts) > 1:
-            wait(pending.parts)
-        errors = [error for part in pending.parts if (error := part.exception())]
+        coming, file.settled = file.coming or (), True
+        if len(coming) > 1:
+            wait(coming)
+        errors = [error for part in coming if (error := part.exception())]
         if not errors:
+            file.content = coming[0].result() if file.found.size <= PART else None
             return None
         for error in errors:
             if not isinstance(error, Vanished | Changed | Refused):
                 raise error
-        return self._settle_fault(pending.wanted, errors[0])
+        return self._settle_fault(file, errors[0])
 
-    def fetch(self, wanted: Iterable[Wanted]) -> Iterator[tuple[Wanted, Fault]]:
-        """Fetch some objects; give those that something was wrong with."""
-        for pending in [self.submit(row) for row in wanted]:
-            fault = self.settle(pending)
-            if fault:
-                yield pending.wanted, fault
+    def fetch(self, files: Iterable[File]) -> Iterator[tuple[File, Fault | None]]:
+        """Fetch objects, some of them ahead; give them in order, each until the next."""
+        coming: deque[File] = deque()
+        held = 0
+        for file in files:
+            self.begin(file)
+            coming.append(file)
+            held += file.held
+            while coming and (len(coming) > 2 * self._reads or held > AHEAD):
+                first = coming.popleft()
+                held -= first.held
+                yield first, self.settle(first)
+        for file in coming:
+            yield file, self.settle(file)
 
-    def _settle_fault(self, wanted: Wanted, error: BaseException) -> Fault | None:
+    def _settle_fault(self, file: File, error: BaseException) -> Fault | None:
+        file.remove()
         if isinstance(error, Changed):
-            return self._fetch_again(wanted)
-        Path(wanted.path).unlink(missing_ok=True)
+            return self._fetch_again(file)
         if isinstance(error, Refused):
             return Fault("unreadable", str(error) or "not permitted", _RIGHTS)
-        if wanted.found.size == 0:
+        if file.found.size == 0:
             # Listed without its last slash: what some tools make for a folder.
-            Path(wanted.path).mkdir()
             return None
         return Fault("changed_while_read", "removed after it was listed", _RUNNING)
 
-    def _fetch_again(self, wanted: Wanted) -> Fault:
+    def _fetch_again(self, file: File) -> Fault:
         """Fetch what an object is now."""
-        found = self._store.look(wanted.found.key)
-        Path(wanted.path).unlink(missing_ok=True)
+        found = self._store.look(file.found.key)
         if found is None:
             return Fault("changed_while_read", "removed after it was listed", _RUNNING)
         try:
-            with open(wanted.path, "xb") as file:
+            with open(file.place, "xb") as made:
                 for start in range(0, found.size, PART):
-                    file.write(self._read(found, start))
+                    made.write(self._read(found, start))
         except (Changed, Vanished):
-            Path(wanted.path).unlink()
+            file.remove()
             return Fault("changed_while_read", "changed again and again; left out", _RUNNING)
         except Refused as error:
-            Path(wanted.path).unlink()
+            file.remove()
             return Fault("unreadable", str(error) or "not permitted", _RIGHTS)
         return Fault("changed_while_read", "changed while it was read", _RUNNING)
 
-    def _fetch_whole(self, wanted: Wanted) -> None:
-        with self._gate.passed(wanted.found.size):
-            content = self._read(wanted.found, 0)
-            # Buffered: on a disk that fills up, a bare write may take a part and say nothing.
-            with open(wanted.path, "xb") as file:
-                file.write(content)
+    def _fetch_whole(self, found: Object) -> bytes:
+        return bytes(self._read(found, 0))
 
-    def _fetch_part(self, wanted: Wanted, start: int) -> None:
-        with self._gate.passed(min(PART, wanted.found.size - start)):
-            content = self._read(wanted.found, start)
-            with open(wanted.path, "r+b") as file:
-                file.seek(start)
-                file.write(content)
+    def _fetch_part(self, file: File, start: int) -> None:
+        with self._parts:
+            content = self._read(file.found, start)
+            # Buffered: on a disk that fills up, a bare write may take a part and say nothing.
+            with open(file.place, "r+b") as made:
+                made.seek(start)
+                made.write(content)
 
     def _read(self, found: Object, start: int) -> bytes | memoryview:
         stop = min(start + PART, found.size)
@@ -152,23 +185,3 @@ class Fetcher:
         if len(content) != stop - start:
             raise Changed
         return content
-
-
-class _Gate:
-    """Lets reads pass as long as the bytes that they ask for fit."""
-
-    def __init__(self, limit: int) -> None:
-        self._free = limit
-        self._changed = Condition()
-
-    @contextmanager
-    def passed(self, size: int) -> Iterator[None]:
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= size)
-            self._free -= size
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += size
-                self._changed.notify_all()

@@ -5,26 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections import defaultdict, deque
-from collections.abc import Generator, Iterator
+from collections import deque
+from collections.abc import Generator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
 
 from evaltrace.errors import Problem
-from evaltrace.remote.fetching import READS, Fault, Fetcher, Pending, Wanted
-from evaltrace.remote.names import is_never_read
+from evaltrace.remote.arriving import Arriving, Habits
+from evaltrace.remote.fetching import AHEAD, READS, Fault, Fetcher, File
 from evaltrace.remote.opening import open_store
 from evaltrace.remote.places import Place
+from evaltrace.remote.planned import Planned
 from evaltrace.remote.stores import Object
-from evaltrace.source import readable
+from evaltrace.source import readable, supplied
 
 PLANNED = ("config.json", "lock.json", "result.json", "agent/command-0/command.txt")
 """Files of a trial that the plan has read already."""
-
-
-_NUMBERS = count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +35,9 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A trial that lies on this disk until the next one is asked for.
+    """A trial that a Source can read until the next one is asked for.
 
-    `trial` is its path in the plan, `path` where it is now, with its job's folder around it.
+    `trial` is its path in the plan, `path` that of the source, with its job's folder around it.
     """
 
     trial: Path
@@ -64,7 +61,7 @@ class Fetched:
 class Parcel:
     """Some trials of a plan; it can be pickled and fetched on any machine.
 
-    `planned` is the folder in which the plan's own files lie, used where it is there.
+    `planned` is the folder with what the plan has read, used where it is there.
     """
 
     place: Place
@@ -77,11 +74,14 @@ class Parcel:
         Close the iterator where it is not used up. Raises UnreadablePath.
         """
         store = open_store(self.place)
+        planned = Planned.found(self.planned)
         own = Path(os.path.realpath(tempfile.mkdtemp(prefix="evaltrace-", dir=folder)))
         try:
             with Fetcher(store, reads) as fetcher:
-                yield from _Delivery(self, fetcher, str(own)).fetched(reads)
+                yield from Delivery(self, fetcher, planned, str(own)).fetched(reads)
         finally:
+            if planned is not None:
+                planned.close()
             shutil.rmtree(own, ignore_errors=True)
 
     def key(self, trial: str, name: str) -> str:
@@ -89,88 +89,56 @@ class Parcel:
         return self.place.prefix + f"{trial}/{name}"[len(self.place.name) + 1 :]
 
 
-class _Coming(NamedTuple):
-    load: Load
-    path: str
-    folders: frozenset[str]
-    pending: list[Pending]
+class Delivery:
+    """The trials of a parcel on their way, and what of them is on this disk meanwhile."""
 
+    def __init__(self, parcel: Parcel, fetcher: Fetcher, planned: Planned | None, own: str) -> None:
+        self._parcel, self._fetcher, self._planned, self._own = parcel, fetcher, planned, own
+        self._habits = Habits()
+        self._waiting = deque(parcel.loads)
+        self._coming: deque[tuple[Load, Arriving]] = deque()
+        self._numbers = count(1)
 
-class _Delivery:
-    """The trials of a parcel on their way into a folder, and out of it again."""
+    def fetched(self, reads: int) -> Generator[Fetched]:
+        """Give the trials in order. Raises UnreadablePath, of the last when it is closed."""
+        while self._waiting or self._coming:
+            while self._waiting and self._has_room(2 * reads):
+                load = self._waiting.popleft()
+                self._coming.append((load, self._arriving(load)))
+            load, first = self._coming.popleft()
+            try:
+                faults = first.settle()
+                with supplied(first.top, first):
+                    yield Fetched(Path(load.trial), Path(first.top), faults)
+            finally:
+                first.finish()
+                if first.failure is not None:
+                    raise first.failure
 
-    def __init__(self, parcel: Parcel, fetcher: Fetcher, own: str) -> None:
-        self._parcel, self._fetcher, self._own = parcel, fetcher, own
-        # Trials of a job have the same folders: emptied ones are cheaper than new ones.
-        self._spare: dict[frozenset[str], list[str]] = defaultdict(list)
+    def _has_room(self, most: int) -> bool:
+        # Twice as many as are read at a time: nobody waits for the slowest of a trial.
+        reads = sum(arriving.reads for _, arriving in self._coming)
+        return reads < most and sum(arriving.held for _, arriving in self._coming) < AHEAD
 
-    def fetched(self, reads: int) -> Iterator[Fetched]:
-        waiting = deque(self._parcel.loads)
-        coming: deque[_Coming] = deque()
-        under_way = 0
-        while waiting or coming:
-            # Twice as many as are read at a time: nobody waits for the slowest of a trial.
-            while waiting and under_way < 2 * reads:
-                coming.append(self._submit(waiting.popleft()))
-                under_way += len(coming[-1].pending)
-            first = coming.popleft()
-            under_way -= len(first.pending)
-            yield Fetched(Path(first.load.trial), Path(first.path), self._faults(first))
-            self._clear(first)
+    def _arriving(self, load: Load) -> Arriving:
+        arriving = Arriving(
+            top=f"{self._own}/{load.name}",
+            files={found.key: self._file(load, found) for found in load.objects},
+            fetcher=self._fetcher,
+            habits=self._habits,
+            hurry=self._hurry,
+        )
+        arriving.begin()
+        return arriving
 
-    def _submit(self, load: Load) -> _Coming:
-        path = f"{self._own}/{load.name}"
-        folders = self._make_folders(path, load)
-        pending: list[Pending] = []
-        for found in load.objects:
-            target = f"{path}/{found.key}"
-            if found.key in PLANNED and self._link(load, found.key, target):
-                continue
-            if is_never_read(found.key):
-                with open(target, "xb") as file:
-                    file.truncate(found.size)
-                continue
-            whole = Object(self._parcel.key(load.name, found.key), found.size, found.tag)
-            pending.append(self._fetcher.submit(Wanted(whole, target)))
-        return _Coming(load, path, folders, pending)
+    def _file(self, load: Load, found: Object) -> File:
+        if found.key in PLANNED and self._planned is not None:
+            content = self._planned.content(f"{load.name}/{found.key}")
+            if content is not None:  # else the plan could not fetch it
+                return File(found, "", content=content, settled=True)
+        whole = Object(self._parcel.key(load.name, found.key), found.size, found.tag)
+        return File(whole, f"{self._own}/.{next(self._numbers)}")
 
-    def _make_folders(self, path: str, load: Load) -> frozenset[str]:
-        folders: set[str] = set()
-        for found in load.objects:
-            folder = found.key.rpartition("/")[0]
-            while folder and folder not in folders:
-                folders.add(folder)
-                folder = folder.rpartition("/")[0]
-        kind = frozenset(folders)
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        if self._spare[kind]:
-            os.rename(self._spare[kind].pop(), path)  # noqa: PTH104 - one of very many
-        else:
-            for folder in ("", *sorted(folders)):
-                os.mkdir(f"{path}/{folder}")  # noqa: PTH102 - one of very many
-        return kind
-
-    def _link(self, load: Load, name: str, target: str) -> bool:
-        """Take a file that the plan has fetched; False where it is not on this disk."""
-        try:
-            os.link(f"{self._parcel.planned}/{load.name}/{name}", target)
-        except OSError:
-            return False
-        return True
-
-    def _faults(self, coming: _Coming) -> tuple[tuple[str, Fault], ...]:
-        start = len(coming.path) + 1
-        settled = [(row.wanted.path[start:], self._fetcher.settle(row)) for row in coming.pending]
-        return tuple((name, fault) for name, fault in settled if fault)
-
-    def _clear(self, coming: _Coming) -> None:
-        """Remove a trial's files, and keep its folders for another one."""
-        try:
-            for found in coming.load.objects:
-                os.unlink(f"{coming.path}/{found.key}")  # noqa: PTH108 - one of very many
-            spare = f"{self._own}/.spare-{next(_NUMBERS)}"
-            os.rename(coming.path, spare)  # noqa: PTH104
-        except OSError:  # what was removed meanwhile left another shape
-            shutil.rmtree(coming.path)
-            return
-        self._spare[coming.folders].append(spare)
+    def _hurry(self) -> None:
+        for _, arriving in self._coming:
+            arriving.begin()

@@ -9,20 +9,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 from evaltrace.errors import Problem, UnreadablePath
-from evaltrace.remote.fetching import READS, Fetcher, Wanted
+from evaltrace.remote.fetching import READS, Fetcher, File
 from evaltrace.remote.listing import Level, Listing, list_pages
 from evaltrace.remote.names import why_unusable
 from evaltrace.remote.opening import open_store
 from evaltrace.remote.parcels import Load, Parcel
 from evaltrace.remote.places import Place, to_place
+from evaltrace.remote.planned import Planned
 from evaltrace.remote.stores import Object, Refused, Store
-from evaltrace.source import MAX_DOCUMENT, readable
+from evaltrace.source import MAX_DOCUMENT, readable, supplied
 
 _FILES = ("config.json", "lock.json", "result.json")
 _PRESENT = ("job.log", "verifier/test-stderr.txt")
@@ -30,7 +33,9 @@ _PRESENT = ("job.log", "verifier/test-stderr.txt")
 
 _TRIAL_PARTS = ("agent", "verifier", "steps")
 _INNER = (*_TRIAL_PARTS, "artifacts", "environment", "tests")
-_INNER_DEPTH = 2
+_LOOKED_AT = {*_TRIAL_PARTS, "agent/command-0", "agent/commands"}
+"""Folders of a trial whose presence tells something to the plan."""
+
 _COMMAND = "agent/command-0/command.txt"
 
 
@@ -38,8 +43,9 @@ _COMMAND = "agent/command-0/command.txt"
 class Spool:
     """A remote folder that was listed; it can be pickled, for processes of this machine.
 
-    `root` is what to plan: a folder with the layout below the URL. `problems` are those of
-    objects that cannot be files, or could not be fetched for the plan.
+    `root` is what to plan while the tree is `at_hand`: a folder with the layout below the
+    URL, read by sources only. `problems` are those of objects that cannot be files, or could
+    not be fetched for the plan.
     """
 
     url: str
@@ -55,7 +61,13 @@ class Spool:
         names = [self._name(path) for path in paths]
         found = Listing(self.listing).below(names)
         loads = (Load(*row) for row in zip(paths, names, found, strict=True))
-        return Parcel(self.place, str(self.tree), tuple(loads))
+        return Parcel(self.place, str(self.tree.parent), tuple(loads))
+
+    @contextmanager
+    def at_hand(self) -> Iterator[None]:
+        """Let the tree be planned within the block."""
+        with closing(Planned(self.tree.parent)) as planned, supplied(str(self.tree), planned):
+            yield
 
     def sizes(self, trials: Iterable[Path]) -> list[int]:
         """Give the bytes of each trial."""
@@ -94,9 +106,11 @@ def spool_plan(url: str, folder: Path, *, reads: int = READS) -> Spool:
         hint = "Check that these credentials may list the bucket."
         raise UnreadablePath(f"not permitted ({error})", where=url, hint=hint) from None
     root = tree / _top(named, place)
-    problems += _write_tree(store, place, listing, tree, reads)
-    if not root.is_dir():
-        _raise_nothing(store, named)
+    root.mkdir(parents=True, exist_ok=True)
+    with closing(Planned.make(tree.parent)) as planned:
+        problems += _write_tree(store, place, listing, planned, reads)
+        if not planned.names(_top(named, place)):
+            _raise_nothing(store, named)
     return Spool(url, place, root, tree, listing.path, sorted(problems, key=_order))
 
 
@@ -126,63 +140,67 @@ def _around(store: Store, place: Place, named: Place, reads: int) -> Iterator[li
 
 
 def _write_tree(
-    store: Store, place: Place, listing: Listing, tree: Path, reads: int
+    store: Store, place: Place, listing: Listing, planned: Planned, reads: int
 ) -> list[Problem]:
-    """Make the folders, and fetch the files, that planning looks at."""
-    folders = list(listing.folders())
-    trials = {path.rpartition("/")[0] for path in folders if path.endswith(_TRIAL_ENDS)}
-    for path in folders:
-        if not _is_deep_in_trial(path, trials):
-            # In order: those around it are there.
-            os.mkdir(f"{tree}/{path}")  # noqa: PTH102 - one of very many
+    """Write down the folders, and fetch the files, that planning looks at."""
+    trials = {path.rpartition("/")[0] for path in listing.folders() if path.endswith(_TRIAL_ENDS)}
+    planned.add_folders(path for path in listing.folders() if not _is_in_trial(path, trials))
     for row in listing.named(_PRESENT):
-        present = tree / row.key
-        if present.parent.is_dir():
-            present.touch()
-    start = len(place.name) + 1
-    wanted: list[Wanted] = []
+        if not _is_in_trial(row.key.rpartition("/")[0], trials):
+            planned.add(row.key, b"")
+    wanted = []
     for row in listing.named((*_FILES, _COMMAND)):
-        target = f"{tree}/{row.key}"
         if _is_inner(row.key, trials):
             continue
-        if row.size > MAX_DOCUMENT:
-            with open(target, "xb") as file:  # too large for any reader, which will say so
-                file.truncate(row.size)
-            continue
-        whole = Object(place.prefix + row.key[start:], row.size, row.tag)
-        wanted.append(Wanted(whole, target))
-    return _fetched(store, wanted, tree, reads)
+        if row.size > MAX_DOCUMENT:  # too large for any reader, which will say so
+            planned.add_size(row.key, row.size)
+        else:
+            wanted.append(row)
+    return _fetched(store, place, wanted, planned, reads)
 
 
 _TRIAL_ENDS = tuple(f"/{name}" for name in _TRIAL_PARTS)
 
 
-def _fetched(store: Store, wanted: list[Wanted], tree: Path, reads: int) -> list[Problem]:
-    start = len(str(tree)) + 1
-    with Fetcher(store, reads) as fetcher:
-        return [
-            Problem(
-                code=fault.code,
-                path=readable(row.path[start:]),
-                message=readable(fault.message),
-                hint=fault.hint,
-            )
-            for row, fault in fetcher.fetch(wanted)
-        ]
+def _fetched(
+    store: Store, place: Place, wanted: list[Object], planned: Planned, reads: int
+) -> list[Problem]:
+    start, problems = len(place.name) + 1, []
+    with Fetcher(store, reads) as fetcher, TemporaryDirectory(prefix="evaltrace-") as aside:
+        files = (
+            File(row._replace(key=place.prefix + row.key[start:]), f"{aside}/{number}")
+            for number, row in enumerate(wanted)
+        )
+        for row, (file, fault) in zip(wanted, fetcher.fetch(files), strict=True):
+            if fault:
+                problems.append(
+                    Problem(
+                        code=fault.code,
+                        path=readable(row.key),
+                        message=readable(fault.message),
+                        hint=fault.hint,
+                    )
+                )
+            content = file.whole()
+            if content is not None:
+                planned.add(row.key, content)
+            elif not fault:
+                planned.add_folders([row.key])
+    return problems
 
 
 def _is_inner(key: str, trials: set[str]) -> bool:
     """Tell whether a file belongs to a trial's agent or tests, not to the trial's own files."""
     if key.endswith(f"/{_COMMAND}"):
-        strange = _is_deep_in_trial(key.rpartition("/")[0], trials)
+        strange = _is_in_trial(key.rpartition("/")[0], trials)
         return strange or key.removesuffix(f"/{_COMMAND}") not in trials
     return any(rest.partition("/")[0] in _INNER for rest in _rests(key, trials) if "/" in rest)
 
 
-def _is_deep_in_trial(path: str, trials: set[str]) -> bool:
+def _is_in_trial(path: str, trials: set[str]) -> bool:
+    """Tell whether a folder lies in a trial, and nobody looks at it."""
     return any(
-        rest.partition("/")[0] in _INNER and rest.count("/") >= _INNER_DEPTH
-        for rest in _rests(path, trials)
+        rest.partition("/")[0] in _INNER and rest not in _LOOKED_AT for rest in _rests(path, trials)
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from evaltrace.source.names import path_in, readable, spelled
 from evaltrace.source.reading import MAX_DOCUMENT, MAX_LINE, Source
 from evaltrace.source.stamps import Stamp, stamp_of
+from evaltrace.source.supplies import Supply, Tell, supplied
 from evaltrace.source.texts import Text
 
 __all__ = [
@@ -17,9 +18,12 @@ __all__ = [
     "MAX_LINE",
     "Source",
     "Stamp",
+    "Supply",
+    "Tell",
     "Text",
     "path_in",
     "readable",
     "spelled",
     "stamp_of",
+    "supplied",
 ]

@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from evaltrace.errors import Problem
 from evaltrace.source.names import path_in, readable
 from evaltrace.source.stamps import Seen, Stamp, status_of, to_stamp
+from evaltrace.source.supplies import supply_of
 
 MAX_ENTRIES = 100_000
 """Entries of one directory that are looked at."""
 
 RUNNING = "If the job is still running, aggregate again when it has finished."
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+Opened = tuple[int, os.stat_result]
+"""A descriptor, and what the file was when it was opened."""
+
 _OPEN_FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
 
 
@@ -34,6 +39,7 @@ class Listing:
         self._linked: set[str] = set()
         self._listings: dict[str, dict[str, str]] = {}
         self._seen: dict[str, Seen] = {}
+        self._supply = supply_of(self._top)
 
     @property
     def root(self) -> Path:
@@ -123,15 +129,26 @@ class Listing:
         """Give the size of a file in bytes, 0 where there is none."""
         if not self.has(path):
             return 0
+        if self._supply is not None:
+            return self._supply.size(path)
         status = self._seen.get(path) or status_of(self._place(path))
         self._seen.setdefault(path, status)
         return 0 if isinstance(status, str) else status.st_size
 
-    def _open(self, path: str) -> tuple[int, os.stat_result] | None:
-        """Open a regular file; None (and a problem) where that is not possible."""
+    def _open(self, path: str) -> bytes | Opened | None:
+        """Open a regular file, or give what is supplied of it; None (and a problem) if neither."""
         if not self.has(path):
             self._report_no_file(path)
             return None
+        if self._supply is None:
+            return self._open_place(path)
+        content = self._supply.take(path, lambda *told: self.report(told[0], path, *told[1:]))
+        if not isinstance(content, str):
+            return content
+        descriptor = os.open(content, _OPEN)
+        return descriptor, os.fstat(descriptor)
+
+    def _open_place(self, path: str) -> Opened | None:
         try:
             # A link was checked by the listing, but may have been changed since; what it
             # leads to is opened, not the link.
@@ -163,6 +180,8 @@ class Listing:
             raise OSError("symbolic link out of the job; not followed")
 
     def _compare(self, path: str, before: os.stat_result, after: Seen) -> None:
+        if self._supply is not None:  # who supplies it has seen to that
+            return
         was = (before.st_size, before.st_mtime_ns)
         if isinstance(after, str) or was != (after.st_size, after.st_mtime_ns):
             self.report("changed_while_read", path, "changed while it was read", RUNNING)
@@ -189,9 +208,18 @@ class Listing:
     def _listing(self, path: str) -> dict[str, str]:
         listing = self._listings.get(path)
         if listing is None:
-            listing = self._scan(path) if self.has_folder(path) else {}
+            listing = self._listed(path) if self.has_folder(path) else {}
             self._listings[path] = listing
         return listing
+
+    def _listed(self, path: str) -> dict[str, str]:
+        if self._supply is None:
+            return self._scan(path)
+        names = self._supply.names(path)
+        if len(names) > MAX_ENTRIES:
+            self._report_too_many(path)
+            names = dict(islice(names.items(), MAX_ENTRIES))
+        return names
 
     def _scan(self, path: str) -> dict[str, str]:
         place = self._places.setdefault(path, self._place(path))
@@ -207,9 +235,7 @@ class Listing:
             with os.scandir(descriptor) as entries:
                 for number, entry in enumerate(entries):
                     if number >= MAX_ENTRIES:
-                        message = f"more than {MAX_ENTRIES} entries; the rest was not looked at"
-                        hint = "Name the jobs or trials below it one by one."
-                        self.report("too_many_entries", path, message, hint)
+                        self._report_too_many(path)
                         break
                     kind = self._kind_of(entry, path)
                     if kind:
@@ -262,6 +288,11 @@ class Listing:
         top = os.path.realpath(self._top)
         below = _is_below(target, top)
         return self._top + target[len(top) :] if below and target != top else target
+
+    def _report_too_many(self, path: str) -> None:
+        message = f"more than {MAX_ENTRIES} entries; the rest was not looked at"
+        hint = "Name the jobs or trials below it one by one."
+        self.report("too_many_entries", path, message, hint)
 
     def _report_no_file(self, path: str) -> None:
         kind = self._kind(path)

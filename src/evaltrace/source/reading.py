@@ -48,17 +48,18 @@ class Source(Listing):
         """Read a whole file to decode it at once; None (and a problem) as read."""
         return self._read(path, read_apart, MAX_DOCUMENT)
 
-    def _read(self, path: str, how: Callable[[int, int], D], limit: int | None = None) -> D | None:
+    def _read(
+        self, path: str, how: Callable[[int | bytes, int], D], limit: int | None = None
+    ) -> D | None:
         """Read a file by its descriptor and size, and see that it did not change meanwhile."""
         opened = self._open(path)
         if opened is None:
             return None
+        if isinstance(opened, bytes):
+            return how(opened, len(opened)) if self._fits(path, len(opened), limit) else None
         descriptor, before = opened
         try:
-            if limit is not None and before.st_size > limit:
-                hint = "Cut the file down, or rely on the other sources of the trial."
-                message = f"{before.st_size} bytes; at most {limit} are read"
-                self.report("too_large", path, message, hint)
+            if not self._fits(path, before.st_size, limit):
                 return None
             data = how(descriptor, before.st_size)
             self._compare(path, before, os.fstat(descriptor))
@@ -69,13 +70,20 @@ class Source(Listing):
             os.close(descriptor)
         return data
 
+    def _fits(self, path: str, size: int, limit: int | None) -> bool:
+        if limit is None or size <= limit:
+            return True
+        hint = "Cut the file down, or rely on the other sources of the trial."
+        self.report("too_large", path, f"{size} bytes; at most {limit} are read", hint)
+        return False
+
     def read_text(self, path: str, limit: int) -> Text | None:
         """Read a text of about `limit` bytes at most: all of it, or its head and its tail."""
 
-        def take(descriptor: int, size: int) -> Text:
+        def take(file: int | bytes, size: int) -> Text:
             if size <= limit:
-                return to_text(read_whole(descriptor, size))
-            return read_head_and_tail(descriptor, size, limit)
+                return to_text(read_whole(file, size))
+            return read_head_and_tail(file, size, limit)
 
         return self._read(path, take)
 
@@ -108,9 +116,14 @@ class Source(Listing):
         If a `few` of the first are wanted, little more is read than these.
         """
         opened = self._open(path)
-        if opened is None:
-            return
-        descriptor, before = opened
+        if isinstance(opened, bytes):
+            yield from split(opened)
+        elif opened is not None:
+            yield from self._lines_of(path, *opened, few=few)
+
+    def _lines_of(
+        self, path: str, descriptor: int, before: os.stat_result, *, few: bool
+    ) -> Iterator[tuple[int, memoryview | bytes]]:
         if few or before.st_size > _WHOLE:
             with os.fdopen(descriptor, "rb", buffering=_FEW if few else _BUFFER) as file:
                 try:

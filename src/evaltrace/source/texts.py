@@ -9,6 +9,8 @@ from hashlib import sha256
 from mmap import mmap
 from typing import BinaryIO
 
+from evaltrace.untrusted import BESIDE, REACH, head_end, tail_start
+
 _CHUNK = 2**20
 _LARGE = 2**20
 _MARK = b"\xef\xbb\xbf"
@@ -23,28 +25,43 @@ class Text:
     digest: str | None
 
 
-def read_whole(descriptor: int, size: int) -> bytes:
-    """Read up to `size` bytes, which is all of a file that does not change."""
-    data = os.read(descriptor, size)
+def read_whole(file: int | bytes, size: int) -> bytes:
+    """Read up to `size` bytes, which is all of a file that does not change.
+
+    A file is a descriptor, or its content where that was read elsewhere.
+    """
+    if isinstance(file, bytes):
+        return file[:size]
+    data = os.read(file, size)
     if len(data) == size:
         return data
     parts = [data]
     while parts[-1]:
         size -= len(parts[-1])
-        parts.append(os.read(descriptor, size))
+        parts.append(os.read(file, size))
     return b"".join(parts)
 
 
-def read_apart(descriptor: int, size: int) -> bytes | memoryview:
+def read_apart(file: int | bytes, size: int) -> bytes | memoryview:
     """Read a whole file; a large one into memory of its own, free again when the view is."""
     # What malloc has given out once in such pieces, it keeps for later ones.
-    if size < _LARGE:
-        return read_whole(descriptor, size)
+    if isinstance(file, bytes) or size < _LARGE:
+        return read_whole(file, size)
     view = memoryview(mmap(-1, size))
     filled = 0
-    while filled < size and (count := os.readv(descriptor, [view[filled:]])):
+    while filled < size and (count := os.readv(file, [view[filled:]])):
         filled += count
     return view[:filled]
+
+
+def _chunks(file: int | bytes, start: int, size: int) -> Iterator[bytes]:
+    """Give the rest of a file that was read up to `start`, and that had so many bytes."""
+    if isinstance(file, bytes):
+        yield file[start:size]
+        return
+    while chunk := os.read(file, min(_CHUNK, size - start)):
+        start += len(chunk)
+        yield chunk
 
 
 def to_text(data: bytes) -> Text:
@@ -52,17 +69,20 @@ def to_text(data: bytes) -> Text:
     return Text(_decoded(data), len(data), None)
 
 
-def read_head_and_tail(descriptor: int, size: int, limit: int) -> Text:
+def read_head_and_tail(file: int | bytes, size: int, limit: int) -> Text:
     """Read head and tail of so many bytes, and the digest of the whole, in bounded memory."""
     half = max(limit // 2, 1)
-    head = read_whole(descriptor, half)
+    head = read_whole(file, half)
     hasher, length = sha256(head), len(head)
-    tail = b""
-    while chunk := os.read(descriptor, min(_CHUNK, size - length)):
+    before, after = head[-BESIDE:], b""
+    tail = before
+    for chunk in _chunks(file, half, size):
         hasher.update(chunk)
         length += len(chunk)
-        tail = (tail + chunk)[-half:]
-    head, tail = _until_character(head), tail[_character_start(tail) :]
+        after = after or chunk[:1]
+        tail = (tail + chunk)[-half - BESIDE :]
+    start = max(len(tail) - half, len(before))
+    head, tail = _until_word(head, after), tail[_word_start(tail, start) :]
     cut = f"\n[... {length - len(head) - len(tail)} bytes cut ...]\n"
     return Text(_decoded(head) + cut + _decoded(tail), length, f"sha256:{hasher.hexdigest()}")
 
@@ -93,6 +113,20 @@ def skip_line(file: BinaryIO, most: int) -> int:
 
 def _decoded(data: bytes) -> str:
     return data.removeprefix(_MARK).decode("utf-8", "replace")
+
+
+def _until_word(head: bytes, after: bytes) -> bytes:
+    """Leave out a word, or at least a character, of which only the first bytes are there."""
+    window = head[-REACH - BESIDE :]
+    # Each byte as a character: places are the same, and no word has one that is not ASCII.
+    end = head_end((window + after).decode("latin-1"), len(window), len(head))
+    return _until_character(head[: len(head) - len(window) + end])
+
+
+def _word_start(tail: bytes, start: int) -> int:
+    """Give the place of the first byte from `start` on that may begin a word."""
+    start = tail_start(tail.decode("latin-1"), start)
+    return start + _character_start(tail[start : start + 4])
 
 
 def _character_start(data: bytes) -> int:

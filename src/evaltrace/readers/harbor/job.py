@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, json
 
 from evaltrace.errors import Problem
 from evaltrace.jsontext import Malformed, decode
@@ -207,7 +207,8 @@ def _digests(trials: list[PlannedTrial]) -> dict[str, str]:
                     shared.add(key)
     for key in shared:
         del found[key]
-    return found
+    # A copy: the strings of very many trials are given back to the system all together.
+    return json.decode(json.encode(found), type=dict[str, str])
 
 
 def _planned(job: Job) -> int | None:
