@@ -13,7 +13,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
+
+from traces import minimal_trace
 
 Bomb = Callable[[Path], object]
 
@@ -65,6 +69,51 @@ def tell():
     print("PEAK", peak, file=sys.stderr)
 atexit.register(tell)
 main()
+"""
+
+
+class Answered(NamedTuple):
+    """What became of one command of several: its exit code, what it wrote, CPU seconds."""
+
+    code: int
+    told: str
+    seconds: float
+
+
+def run_each(
+    commands: Sequence[Sequence[str]], *, seconds: int = 60, memory: int = 3 * GIGABYTE
+) -> tuple[list[Answered], int]:
+    """Run commands one after the other in one limited child; give its peak in megabytes too."""
+
+    def limit() -> None:  # pragma: no cover - runs in the child
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+    done = subprocess.run(
+        [sys.executable, "-c", _EACH],
+        input=msgspec.json.encode(commands),
+        capture_output=True,
+        preexec_fn=limit,
+        check=False,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    rows, peak = msgspec.json.decode(done.stdout, type=tuple[list[Answered], int])
+    return rows, peak >> 10
+
+
+_EACH = """
+import json, re, sys, time
+from click.testing import CliRunner
+from evaltrace.cli import main
+rows = []
+for command in json.load(sys.stdin):
+    begun = time.process_time()
+    done = CliRunner().invoke(main, command)
+    fault = done.exception
+    told = done.output[-2000:] + ("" if isinstance(fault, SystemExit | None) else repr(fault))
+    rows.append((done.exit_code, told, time.process_time() - begun))
+print(json.dumps([rows, int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])]))
 """
 
 
@@ -224,6 +273,81 @@ def deep_folders(trial: Path, levels: int = 60) -> None:
         os.fchdir(here)
         os.close(here)
 
+
+# Parquet: each takes the path of a file.
+
+
+def one_value_everywhere(path: Path, rows: int = 1_000_000, size: int = 4_000_000) -> None:
+    """Write one trace of 4 MB, in a few KB, and say that it is that of a million rows."""
+    import pyarrow as pa
+
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), [_trace_text(size)])
+    _write_parquet(path, pa.table({"trace": column}), dictionary_pagesize_limit=GIGABYTE)
+
+
+def many_columns(path: Path, count: int = 6_000) -> None:
+    import pyarrow as pa
+
+    columns = {f"c{number}": [1] for number in range(count)}
+    _write_parquet(path, pa.table({"trace": [_trace_text()], **columns}))
+
+
+def many_groups(path: Path, count: int = 1_000) -> None:
+    import pyarrow as pa
+
+    _write_parquet(path, pa.table({"trace": [_trace_text()] * count}), row_group_size=1)
+
+
+def long_footer(path: Path, size: int = GIGABYTE // 10) -> None:
+    """Leave a hole for a footer of 100 MB."""
+    with path.open("wb") as file:
+        file.write(b"PAR1")
+        file.seek(size)
+        file.write((size - 100).to_bytes(4, "little") + b"PAR1")
+
+
+def lying_footer(path: Path) -> None:
+    """Claim a footer that is longer than the file."""
+    many_groups(path, 1)
+    body = path.read_bytes()
+    path.write_bytes(body[:-8] + (1 << 23).to_bytes(4, "little") + b"PAR1")
+
+
+def empty_footer(path: Path) -> None:
+    path.write_bytes(b"PAR1" + bytes(100) + bytes(4) + b"PAR1")
+
+
+def deep_columns(path: Path, depth: int = 500) -> None:
+    import pyarrow as pa
+
+    kind, value = pa.string(), "x"
+    for _ in range(depth):
+        kind, value = pa.list_(kind), [value]  # type: ignore[assignment]
+    _write_parquet(path, pa.table({"trace": [_trace_text()], "a": pa.array([value], kind)}))
+
+
+def _write_parquet(path: Path, table: Any, **options: Any) -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(
+        table, path, compression="zstd", write_statistics=False, store_schema=False, **options
+    )
+
+
+def _trace_text(size: int = 0) -> str:
+    return msgspec.json.encode(minimal_trace(task_instruction="x" * size)).decode()
+
+
+PARQUET: dict[str, tuple[Bomb, str]] = {
+    "one value everywhere": (one_value_everywhere, "1,000 times its size"),
+    "6,000 columns": (many_columns, "more than 5,000"),
+    "1,000 row groups": (many_groups, ""),
+    "footer of 100 MB": (long_footer, "its footer claims"),
+    "footer longer than the file": (lying_footer, "its footer claims"),
+    "empty footer": (empty_footer, "its footer claims"),
+    "columns 500 deep": (deep_columns, "nested"),
+}
+"""By name: the bomb, and what its error says; nothing where it is read."""
 
 BOMBS: dict[str, tuple[Bomb, set[str]]] = {
     "deep line": (deep_line, {"too_deep_lines"}),

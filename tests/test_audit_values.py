@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaltrace.compare.audit.values import HIDDEN, WIDTH, shown, shown_pair
+from evaltrace.redact import RULES, Rule
 from evaltrace.untrusted import one_line
+from planted_secrets import planted
 
 WIDE = 400
 SECRET = "hunter2pw"
@@ -130,6 +132,23 @@ def test_settings_are_shown_as_they_are(value: str, key: str) -> None:
 
 def test_the_end_of_a_long_secret_does_not_outlive_its_beginning() -> None:
     assert shown(f"--token {'a' * 5000} end", "command") == f"--token {HIDDEN}"
+
+
+@pytest.mark.parametrize("key", ["note", "command"])
+def test_what_redaction_finds_is_hidden(key: str) -> None:
+    texts = planted()
+    left = [
+        item for item in texts if any(part in shown(item.text, key, 1 << 20) for part in item.gone)
+    ]
+    assert len(texts) > 1000
+    assert left == []
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.prefixes], ids=lambda r: r.name)
+def test_what_begins_as_a_token_does_is_hidden_however_it_goes_on(rule: Rule) -> None:
+    beginnings = [prefix for prefix in rule.prefixes if prefix not in ("key-", "secret_")]
+    for beginning in beginnings:
+        assert shown(f"use {beginning}abcdefghijkl now", "note") == f"use {HIDDEN} now"
 
 
 @given(

@@ -1,4 +1,4 @@
-"""Bombs in a job directory: each is a problem with a hint, or read; never a crash or a hang."""
+"""Bombs in a job directory, and in Parquet: a problem with a hint, or read; no crash, no hang."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from bombs import BOMBS, GIGABYTE, Survived, run_limited
+from bombs import BOMBS, GIGABYTE, PARQUET, Survived, run_each, run_limited
+from evaltrace.files.dataset import write_dataset
+from evaltrace.trace import Tool
 from job_dirs import write_job
+from traces import minimal_trace
 
 MEMORY = 1 * GIGABYTE
 SECONDS = 60
@@ -74,3 +77,73 @@ def self_named(blown: Blown, name: str) -> dict[str, Any]:
     [trace] = [row for row in blown.document["traces"] if row["origin"]["path"] == place]
     found: dict[str, Any] = trace
     return found
+
+
+# Parquet.
+
+COMMANDS = {
+    "show": ["show", "{}"],
+    "validate": ["validate", "{}"],
+    "search": ["search", "no such word", "{}"],
+    "compare": ["compare", "{}", "{}"],
+    "query": [
+        "query",
+        "SELECT count(*), max(length(trace)) FROM trials",
+        "{}",
+        "--memory",
+        "200MB",
+    ],
+}
+FORMS = {"file": ("show", "query"), "data set": tuple(COMMANDS)}
+IN_PARQUET_MEGABYTES = 1200
+"""DuckDB goes beyond the limit that it is given: here 200 MB."""
+
+
+class Planted:
+    """Each Parquet bomb as a file, and in a data set; and what the commands say of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.wanted: dict[tuple[str, str, str], list[str]] = {}
+        for number, (name, (bomb, _)) in enumerate(sorted(PARQUET.items())):
+            file, dataset = folder / f"{number}.parquet", folder / str(number)
+            bomb(file)
+            write_dataset(dataset, [minimal_trace()], tool=Tool(name="evaltrace", version="0"))
+            [table] = dataset.glob("trials/**/*.parquet")
+            table.unlink()
+            table.hardlink_to(file)
+            for form, place in (("file", file), ("data set", dataset)):
+                for command in FORMS[form]:
+                    own = [part.format(place) for part in COMMANDS[command]]
+                    self.wanted[name, form, command] = own
+        answers, self.megabytes = run_each(list(self.wanted.values()), seconds=SECONDS)
+        self.answers = dict(zip(self.wanted, answers, strict=True))
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("duckdb")
+    return Planted(tmp_path_factory.mktemp("parquet"))
+
+
+def test_parquet_bombs_are_survived_in_bounded_memory(planted: Planted) -> None:
+    assert 0 < planted.megabytes < IN_PARQUET_MEGABYTES
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", sorted(PARQUET))
+def test_a_parquet_bomb_is_refused_with_a_hint_or_read(
+    planted: Planted, name: str, form: str
+) -> None:
+    says = PARQUET[name][1]
+    for command in FORMS[form]:
+        code, told, _ = planted.answers[name, form, command]
+        if not says:
+            assert code == (1 if command == "validate" else 0), (command, told)
+        elif (name, form, command) == ("one value everywhere", "data set", "query"):
+            assert "Out of Memory" in told
+            assert "--memory" in told
+        else:
+            assert code == 1, (command, told)
+            assert says in told, (command, told)
+            assert "Traceback" not in told

@@ -29,12 +29,15 @@ from evaltrace.trace import Tool
 from job_dirs import write_job
 from traces import distinct_trace, minimal_trace
 
-UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 EVIL = (
-    "\x1b]0;pwn\x07\x1b[31m\x9b2J\u202e\r\n::error::pwn\n| a | b |\n```\n</details>"
-    "<img src=x onerror=alert(1)><script>alert(1)</script>\x00\u2028[x](javascript:alert(1))"
+    "\x1b]0;pwn\x07\x1b[31m\x9b2J\x7f\u202e\u2067\u200f\u061c\r\n::error::pwn\n| a | b |\n"
+    "```\n</details><img src=x onerror=alert(1)><script>alert(1)</script>\x00\u2028"
+    "[x](javascript:alert(1))"
 )
 """Added to each text of a trace that the schema leaves free."""
+STEERING = "\x7f\x9b2J\u202e\u2067\u200f\u061c"
+"""What JSON and names of files may hold, and a terminal acts on."""
 
 SIGNS = ("=", "+", "-", "@", "\t", "\r")
 PATHS = ("../../../evil", "/evil/abs", "C:\\evil", "CON", "a/../../evil", "..", ".", "x\x00y", "~")
@@ -94,8 +97,10 @@ class Planted:
         with Store(self.store) as store:
             store.add_all(baseline)
         self.spans = folder / "spans.json"
+        assert run("export", "otlp", self.one, "--content", "-o", self.spans).exit_code == 0
         self.job = write_job(folder, "job\x1b[31m\u202e", ["one"])
         (the_trial(self.job) / "result.json").write_text("{\x1b]0;x\x07")
+        self.good = write_job(folder, f"good{STEERING}", [f"task{STEERING}"])
         self.recordings = folder / "recordings"
         with recording(f"agent{EVIL}", f"type{EVIL}", folder=self.recordings) as live:
             live.event(f"event{EVIL}", {"text": EVIL})
@@ -150,7 +155,11 @@ COMMANDS: dict[str, list[str]] = {
     "query fault": ["query", "SELECT \x1b[31mx FROM trials", "{file}"],
     "scan": ["scan", "{secret}"],
     "record list": ["record", "list", "{recordings}"],
-    "export otlp": ["export", "otlp", "{file}", "-o", "{spans}"],
+    "compare junit": ["compare", "{file}", "{other}", "--format", "junit"],
+    "compare github": ["compare", "{file}", "{other}", "--format", "github"],
+    "audit json": ["audit", "{file}", "{other}", "--format", "json"],
+    "query jsonl": ["query", "FROM trials", "{file}", "--format", "jsonl"],
+    "export otlp": ["export", "otlp", "{file}", "-o", "{folder}/otlp.json"],
     "import otlp": ["import", "otlp", "{spans}", "-o", "{folder}/imported.json"],
     "redact": ["redact", "{file}", "-o", "{folder}/redacted.jsonl"],
     "no such file": ["show", "{folder}/no\x1b[31mfile\u202e"],
@@ -163,6 +172,39 @@ def test_no_command_lets_a_trace_drive_the_terminal(name: str, place: Planted) -
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     assert done.output
     assert UNSAFE.findall(done.output) == []
+
+
+STREAMS: dict[str, list[str]] = {
+    "aggregate": ["aggregate", "{good}", "-q", "--no-cache"],
+    "aggregate jsonl": ["aggregate", "{good}", "-q", "--no-cache", "--format", "jsonl"],
+    "store export": ["store", "export", "--no-redact", "--store", "{store}"],
+    "store export jsonl": [
+        "store", "export", "--no-redact", "--store", "{store}", "--format", "jsonl",
+    ],
+    "import otlp": ["import", "otlp", "{spans}"],
+    "export otlp": ["export", "otlp", "{one}", "--content"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_json_on_standard_output_drives_no_terminal_and_says_the_same(
+    name: str, place: Planted, tmp_path: Path
+) -> None:
+    command = [part.format(**vars(place)) for part in STREAMS[name]]
+    suffix = "jsonl" if "otlp" in name or "jsonl" in name else "json"
+    file = tmp_path / f"file.{suffix}"
+    assert run(*command, "-o", file).exit_code == 0
+    done = run(*command, "-o", "-")
+    assert done.exit_code == 0, done.output
+    assert UNSAFE.findall(done.stdout) == []
+    kept = file.read_bytes().decode()
+    assert {"\x7f", "\x9b", "\u202e", "\u2067", "\u200f", "\u061c"} <= set(kept)
+    assert _values(done.stdout, suffix) == _values(kept, suffix)
+
+
+def _values(text: str, suffix: str) -> list[Any]:
+    lines = text.rstrip("\n").split("\n") if suffix == "jsonl" else [text]
+    return [json.loads(line) for line in lines]
 
 
 def test_the_text_of_a_trace_is_still_shown(place: Planted) -> None:

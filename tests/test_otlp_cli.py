@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
@@ -16,6 +17,7 @@ from evaltrace.files import read_traces
 from evaltrace.store import Store
 from otlp_collector import Collector, running
 from otlp_spans import request, span
+from planted_secrets import ALNUM, some
 from traces import distinct_trace, minimal_trace
 
 
@@ -47,6 +49,24 @@ def test_what_was_exported_is_imported(suffix: str, traces: Path, tmp_path: Path
     for old, new in zip(read_traces(traces), read_traces(back), strict=True):
         assert (new.trace_id, new.events, new.arm) == (old.trace_id, old.events, "a")
     run("validate", back)
+
+
+TOKEN = "gh" + "p_" + some(Random(8), ALNUM, 36)
+
+
+@pytest.mark.parametrize(("flags", "state"), [((), "on"), (("--no-redact",), "off")])
+def test_secrets_of_spans_are_replaced(flags: tuple[str, ...], state: str, tmp_path: Path) -> None:
+    spans, back, place = (tmp_path / name for name in ("spans.json", "back.json", "store.db"))
+    attributes = {"gen_ai.tool.call.result": TOKEN, "service.name": TOKEN}
+    spans.write_text(json.dumps(request(span(1, name=f"run {TOKEN}", attributes=attributes))))
+    done = run("import", "otlp", spans, "-o", back, "--store", place, *flags)
+    assert ("redaction: off" in done.stderr) is (state == "off")
+    [trace] = read_traces(back)
+    assert trace.redaction is not None
+    assert trace.redaction.state == state
+    assert (TOKEN in back.read_text()) is (state == "off")
+    with Store(place) as store:
+        assert list(store.read_all()) == [trace]
 
 
 def test_the_same_traces_give_the_same_bytes(traces: Path) -> None:
@@ -126,9 +146,10 @@ def test_problems_are_told_and_kept(tmp_path: Path) -> None:
 
 def test_of_many_problems_a_few_are_told(tmp_path: Path) -> None:
     spans = tmp_path / "spans.json"
-    spans.write_bytes(msgspec.json.encode(request(span(1), *([{"name": "x"}] * 7))))
+    good = msgspec.json.encode(request(span(1)))
+    spans.write_bytes(b"\n".join([good, *[b"{broken"] * 7]))
     result = run("import", "otlp", spans, "-o", tmp_path / "back.json")
-    assert result.output.count("malformed_span") == 5
+    assert result.output.count("malformed_request") == 5
     assert "and 2 more problems" in result.output
     assert "1 trace in" in result.output
 

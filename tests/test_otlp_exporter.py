@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from random import Random
 from threading import Event, Thread
 from typing import Any
 
 import pytest
 
+from evaltrace.redact import Redactor
 from evaltrace.store import Store
+from evaltrace.trace import Trace
+from planted_secrets import ALNUM, some
 
 trace_sdk = pytest.importorskip("opentelemetry.sdk.trace")
 
@@ -339,3 +345,65 @@ def test_without_the_sdk_the_extra_is_named(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "evaltrace[otel]" in done.stdout
+
+
+TOKEN = "gh" + "p_" + some(Random(7), ALNUM, 36)
+CALL = {
+    "gen_ai.operation.name": "execute_tool",
+    "gen_ai.tool.name": "Bash",
+    "gen_ai.tool.call.arguments": json.dumps({"command": f"login {TOKEN}"}),
+}
+
+
+def kept_by(store: Store) -> str:
+    """All that the file of a store holds, also what is not written to it yet."""
+    with closing(sqlite3.connect(store.path)) as connection:
+        return "\n".join(connection.iterdump())
+
+
+def test_secrets_of_a_run_are_replaced_before_the_store_has_them(store: Store) -> None:
+    exporter = StoreSpanExporter(store)
+    provider = trace_sdk.TracerProvider(resource=Resource({"service.name": f"agent {TOKEN}"}))
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("tests")
+    with tracer.start_as_current_span(f"run {TOKEN}") as root:
+        with tracer.start_as_current_span("tool", attributes=CALL):
+            pass
+        assert TOKEN not in kept_by(store)
+        [event] = running(store, root).events or []
+        assert "[redacted:github-token:" in str(event.input)
+    trace = running(store, root)
+    assert TOKEN not in kept_by(store)
+    assert trace.redaction is not None
+    assert (trace.redaction.state, trace.status) == ("on", "pass")
+    assert (trace.redaction.counts or {})["github-token"] >= 2
+    assert exporter.failures == 0
+
+
+def running(store: Store, root: Any) -> Trace:
+    trace = store.read(f"{root.get_span_context().trace_id:032x}")
+    assert trace is not None
+    return trace
+
+
+def test_secrets_are_left_to_who_asks_for_that(store: Store) -> None:
+    tracer = provider_of(StoreSpanExporter(store, redact=False)).get_tracer("tests")
+    with tracer.start_as_current_span("tool", attributes=CALL) as root:
+        pass
+    trace = running(store, root)
+    assert trace.redaction is not None
+    assert trace.redaction.state == "off"
+    assert TOKEN in str((trace.events or [])[0].input)
+
+
+def test_a_redactor_of_ones_own_is_used(store: Store) -> None:
+    exporter = StoreSpanExporter(store, redact=Redactor(key=b"own", known=["zebra-crossing-4"]))
+    with (
+        provider_of(exporter)
+        .get_tracer("tests")
+        .start_as_current_span(
+            "tool", attributes={**CALL, "gen_ai.tool.call.arguments": '{"a":"zebra-crossing-4"}'}
+        ) as root
+    ):
+        pass
+    assert "[redacted:known-value:" in str((running(store, root).events or [])[0].input)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaltrace.errors import Problem, UnreadablePath
-from evaltrace.otlp import read_requests
+from evaltrace.otlp import read_otlp, read_requests
 from evaltrace.otlp.protobuf import NotProtobuf, from_protobuf, to_protobuf
 from evaltrace.otlp.requests import batches, write_requests
 from otlp_spans import request, span
@@ -171,6 +172,27 @@ def test_a_document_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.M
             list(read_requests(path))
     path.write_bytes(lines(*[ONE] * 20))
     assert list(read_requests(path)) == [ONE] * 20
+
+
+def test_a_document_of_very_many_values_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaltrace.otlp.requests._MOST_VALUES", 1000)
+    path = tmp_path / "spans"
+    for content in (b'{"a": [' + b"[]," * 500 + b"0]}", b'{"a":\n[' + b"9," * 1000 + b"0]}"):
+        path.write_bytes(gzip.compress(content))
+        with pytest.raises(UnreadablePath, match="more than 1,000 values"):
+            list(read_requests(path))
+
+
+def test_a_problem_that_comes_again_is_told_once_with_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "spans"
+    path.write_text(json.dumps({"resourceSpans": [1, "a", 2.5, {"scopeSpans": 1}]}))
+    messages = [found.message for found in read_otlp([path]) if isinstance(found, Problem)]
+    assert messages == [
+        "a group of spans that is no object (3 times)",
+        "no list where each group of spans should be",
+    ]
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl", "protobuf"])

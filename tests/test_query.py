@@ -503,3 +503,8 @@ def test_standard_input_is_a_path_too(places: dict[str, Path]) -> None:
         input=places["jsonl"].read_bytes(),
     )
     assert done.output == '{"n": 4}\n'
+
+
+def test_no_progress_is_shown_within_the_answer(data_set: Path) -> None:
+    with answer("SELECT current_setting('enable_progress_bar') FROM trials", [data_set]) as found:
+        assert {row[0] for row in found.rows} == {False}

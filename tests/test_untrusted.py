@@ -3,6 +3,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from io import BytesIO
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,22 +14,26 @@ from hypothesis import strategies as st
 from evaltrace.untrusted import (
     MAX_DEPTH,
     MAX_ITEMS,
+    PrintableJson,
     bounded,
     clean,
     digest,
+    excerpt,
     is_bounded,
     one_line,
     printable,
+    printable_json,
     shorten,
 )
 
 NOISE = st.text(
     st.sampled_from(
-        "\x00\x07\x08\t\n\r\x1b\x7f\x90\x9b\x9c\x9d\u202e\u2066\u2028\ud800[]()PX^_\\;?0m7AKhe é"
+        "\x00\x07\x08\t\n\r\x1b\x7f\x80\x9f\u061c\u200e\u200f\u2069"
+        "\x90\x9b\x9c\x9d\u202e\u2066\u2028\ud800[]()PX^_\\;?0m7AKhe é"
     )
     | st.characters()
 )
-UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +61,7 @@ UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066
         ("one\r\ntwo", "one\ntwo"),
         ("a\tb\nc", "a\tb\nc"),
         ("\u202eevil\u202c \u2066x\u2069", "evil x"),
+        ("a\u200eb\u200fc\u061cd", "abcd"),
         ("\u2028line\u2029", "line"),
         ("\x00\x7f\x85", ""),
         ("\ud83d", "\ufffd"),
@@ -115,7 +122,6 @@ def test_short_texts_stay_and_long_ones_keep_head_and_tail(text: str, limit: int
     ).groups()  # type: ignore[union-attr]
     assert text.startswith(head)
     assert text.endswith(tail)
-    assert len(head) == len(tail)
     assert len(head) + int(cut) + len(tail) == len(text)
     assert len(kept) <= max(limit, 0) or limit < 100
 
@@ -123,7 +129,45 @@ def test_short_texts_stay_and_long_ones_keep_head_and_tail(text: str, limit: int
 def test_shortening_to_next_to_nothing_keeps_next_to_nothing() -> None:
     assert shorten("abcdef", 0) == "\n[... 6 characters cut ...]\n"
     assert shorten("abcdef", 1) == "\n[... 6 characters cut ...]\n"
-    assert shorten("abcdef", 4) == "ab\n[... 2 characters cut ...]\nef"
+    assert shorten("ab\tcd\tef", 4) == "ab\n[... 4 characters cut ...]\nef"
+    assert shorten("abcdef", 4) == "ab\n[... 4 characters cut ...]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("one two three four five", ("one two", "four five")),
+        ("one two thr\neefour fi\nve six", ("one two", "fi\nve six")),
+        ('{"one":"two","three":"four"}', ('{"one":', ':"four"}')),
+        ("/one/two-three/four/five", ("/one/two-t", "four/five")),
+        ("a" * 24, ("a" * 10, "")),
+        ("é" * 24, ("é" * 10, "é" * 10)),
+    ],
+)
+def test_texts_are_cut_between_words(text: str, kept: tuple[str, str]) -> None:
+    shown = shorten(text, 20)
+    assert (shown.partition("\n[...")[0], shown.partition("...]\n")[2]) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("one two", "one two"),
+        ("one\ttwo  three\nfour five", "one two three …"),
+        ("a" * 30, "…"),
+        ("one " + "a" * 400, "one …"),
+    ],
+)
+def test_an_excerpt_has_whole_words_only(text: str, line: str) -> None:
+    assert excerpt(text, 18) == line
+
+
+@given(NOISE, st.integers(0, 40))
+def test_an_excerpt_is_one_line_and_no_wider_than_asked(text: str, width: int) -> None:
+    line = excerpt(text, width)
+    assert len(line) <= width
+    assert line.splitlines() in ([], [line])
+    assert not UNSAFE.search(line)
 
 
 def test_shortened_text_with_its_note_is_no_longer_than_the_limit() -> None:
@@ -225,3 +269,25 @@ def test_what_has_too_many_items_or_too_long_a_key_is_not_bounded(value: Any) ->
 @given(NOISE)
 def test_cleaning_replaces_lone_surrogates_and_nothing_else(text: str) -> None:
     assert clean(text) == re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
+@given(NOISE, st.lists(st.integers(min_value=0, max_value=200), max_size=6))
+def test_json_in_blocks_cut_anywhere_is_escaped_as_in_one(text: str, cuts: list[int]) -> None:
+    encoded = json.dumps([clean(text)], ensure_ascii=False).encode()
+    places = [0, *sorted(min(cut, len(encoded)) for cut in cuts), len(encoded)]
+    out = BytesIO()
+    stream = PrintableJson(out)
+    for start, end in pairwise(places):
+        assert stream.write(encoded[start:end]) == end - start
+    stream.finish()
+    assert out.getvalue().decode() == printable_json(encoded)
+    assert not UNSAFE.search(out.getvalue().decode())
+    assert json.loads(out.getvalue()) == [clean(text)]
+
+
+def test_what_a_broken_document_ends_with_is_not_lost() -> None:
+    out = BytesIO()
+    stream = PrintableJson(out)
+    stream.write(b'"\xe2\x80')
+    stream.finish()
+    assert out.getvalue() == b'"\xe2\x80'

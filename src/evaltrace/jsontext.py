@@ -17,6 +17,9 @@ from evaltrace.untrusted import clean, printable
 
 T = TypeVar("T")
 
+Text = bytes | bytearray | memoryview
+"""JSON in UTF-8."""
+
 _PATH = re.compile(r"`\$([^`]*)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _MAX_DIGITS = 100
@@ -43,7 +46,7 @@ class Malformed(ValueError):
         super().__init__(reason)
 
 
-def decode(data: bytes | memoryview, decoder: msgspec.json.Decoder[T]) -> tuple[T, str | None]:
+def decode(data: Text, decoder: msgspec.json.Decoder[T]) -> tuple[T, str | None]:
     """Decode one JSON document; also say what had to be mended, if anything.
 
     Raises Malformed when neither parser can read it.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evaltrace.cli.redacting import redacting_options
+from evaltrace.cli.streams import json_output
 from evaltrace.errors import EvaltraceError, UnknownName
 
 if TYPE_CHECKING:
@@ -160,15 +161,13 @@ def _without_secrets(traces: Iterator[Trace], redactor: Redactor | None) -> Iter
 
 
 def _write(requests: Iterable[dict[str, Any]], output: str) -> None:
-    import sys
-
     from evaltrace.files import whole_file
     from evaltrace.otlp.requests import write_requests
     from evaltrace.quantities import counted
 
     if output == "-":
-        write_requests(sys.stdout.buffer, requests, "jsonl")
-        sys.stdout.buffer.flush()
+        with json_output() as out:
+            write_requests(out, requests, "jsonl")
         return
     forms = {".json": "json", ".jsonl": "jsonl", ".pb": "protobuf"}
     form = forms.get(Path(output).suffix)

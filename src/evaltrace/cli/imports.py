@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evaltrace.cli.redacting import redacting_options
+from evaltrace.cli.streams import json_output
 from evaltrace.errors import NothingFound, StrictFailure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evaltrace.cli.redacting import Redacting
     from evaltrace.errors import Problem
     from evaltrace.trace import Trace
 
@@ -53,6 +56,7 @@ def imports() -> None:
     help="Prices for costs that no span reports, as for `evaltrace aggregate`.",
 )
 @click.option("--strict", is_flag=True, help="End with exit code 1 if there is any problem.")
+@redacting_options
 def otlp(
     files: tuple[Path, ...],
     output: str | None,
@@ -60,18 +64,23 @@ def otlp(
     arm: str | None,
     prices: str,
     strict: bool,
+    redacting: Redacting,
 ) -> None:
     """Turn spans of OpenTelemetry into traces: a file of them, or sessions of the store.
 
     FILE is OTLP/JSON (one request, or one a line as the collector writes them) or protobuf,
     also with gzip. Spans by the conventions for generative AI are read, by older ones, and
-    those of OpenInference. The spans of a trace may be in several FILEs.
+    those of OpenInference. The spans of a trace may be in several FILEs. Secrets are replaced.
 
     \b
     Example:
       evaltrace import otlp spans.jsonl -o traces.json
       evaltrace import otlp collector/*.json
     """
+    from evaltrace.otlp.redacting import without_secrets
+    from evaltrace.redact import redact_records
+
+    redactor = redacting.opened()
     traces, others = _read(files, arm, prices)
     problems = [*others, *(problem for trace in traces for problem in trace.problems)]
     _tell(problems)
@@ -80,6 +89,8 @@ def otlp(
     if not traces:
         hint = "FILE is OTLP/JSON or protobuf: see docs/otlp.md."
         raise NothingFound("no spans of a trace", where=str(files[0]), hint=hint)
+    traces = [without_secrets(trace, redactor) for trace in traces]
+    others = others if redactor is None else redact_records(redactor, others)
     if output is not None:
         _write(traces, others, output)
     if output is None or store is not None:
@@ -113,8 +124,6 @@ def _tell(problems: list[Problem]) -> None:
 
 
 def _write(traces: list[Trace], problems: list[Problem], output: str) -> None:
-    import sys
-
     import msgspec
 
     from evaltrace.files import whole_file, write_jsonl, write_traces
@@ -124,8 +133,8 @@ def _write(traces: list[Trace], problems: list[Problem], output: str) -> None:
 
     encoded = map(msgspec.json.encode, traces)
     if output == "-":
-        write_jsonl(sys.stdout.buffer, encoded)
-        sys.stdout.buffer.flush()
+        with json_output() as out:
+            write_jsonl(out, encoded)
         return
     tool = Tool(name="evaltrace", version=__version__)
     with whole_file(Path(output)) as out:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from evaltrace.cli.streams import json_output
 from evaltrace.errors import EvaltraceError, OutputFailure
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Place:
         from evaltrace.aggregate import open_output
 
         if self.name is None:
-            return nullcontext(sys.stdout.buffer)
+            return json_output()
         if self.form == "parquet":
             return nullcontext(Path(self.name))
         return open_output(self.name, self.archive)
@@ -57,12 +57,7 @@ class Place:
         from evaltrace.aggregate import write_aggregation
 
         form: Any = self.form
-        summary = write_aggregation(
-            plan, out, form=form, sharded=sharded, name=self.name, watch=watch
-        )
-        if self.name is None:
-            sys.stdout.buffer.flush()
-        return summary
+        return write_aggregation(plan, out, form=form, sharded=sharded, name=self.name, watch=watch)
 
 
 def _is_url(output: str | None) -> bool:

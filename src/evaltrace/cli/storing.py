@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from evaltrace.cli.redacting import OFF, redacting_options
+from evaltrace.cli.streams import json_output
 from evaltrace.errors import NotATraceFile, UnknownName
 from evaltrace.untrusted import printable
 
@@ -250,13 +251,11 @@ def _write(out: BinaryIO, form: str, traces: Iterator[Trace], redactor: Redactor
 
 @contextmanager
 def _output(name: str) -> Iterator[BinaryIO]:
-    import sys
-
     from evaltrace.files import whole_file
 
     if name == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with json_output() as out:
+            yield out
         return
     from evaltrace.store import is_store
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import click
 
 from evaltrace.errors import UnreadablePath
+from evaltrace.untrusted import printable_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,4 +176,4 @@ def _line(fault: Fault) -> str:
 def _print_json(result: dict[str, Any]) -> None:
     import json
 
-    click.echo(json.dumps(result, indent=2))
+    click.echo(printable_json(json.dumps(result, indent=2)))

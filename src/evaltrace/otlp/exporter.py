@@ -19,10 +19,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaltrace.errors import MissingPackage, StoreFailure, UnknownName
+from evaltrace.errors import EvaltraceError, MissingPackage, StoreFailure, UnknownName
 from evaltrace.otlp.decoding import Mark, Span
 from evaltrace.otlp.foreign import Spent, read_event, spent_by, type_of
 from evaltrace.otlp.operations import to_usage
+from evaltrace.otlp.redacting import Redacting
 from evaltrace.otlp.traces import joined, to_trace
 from evaltrace.otlp.values import from_attributes, from_nanos, to_attributes
 from evaltrace.store import Store
@@ -32,6 +33,8 @@ from evaltrace.untrusted import clean, one_line
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.export import SpanExportResult
+
+    from evaltrace.redact import Redactor
 
 _FINISHED_KEPT = 64
 """Finished traces that are held for spans that come late, as those of other threads do."""
@@ -59,13 +62,17 @@ class _Recorder:
 
     A session begins with the first span of a trace that ends, and is finished when its root
     does. Nothing is ever raised into the program: what fails is counted, and told once; its
-    spans are held, and written with the next that come.
+    spans are held, and written with the next that come. Secrets are replaced; `redact` is
+    False to leave them, or a Redactor with rules and a key of one's own.
     """
 
-    def __init__(self, store: Store | str | Path | None = None) -> None:
+    def __init__(
+        self, store: Store | str | Path | None = None, *, redact: bool | Redactor = True
+    ) -> None:
         self._given = store if isinstance(store, Store) else None
         self._place = None if isinstance(store, Store) else store
         self._opened: Store | None = None
+        self._redacting = Redacting(redact)
         self._is_closed = self._has_told = False
         self.failures = 0
         """Batches that could not be recorded at once."""
@@ -144,6 +151,7 @@ class _Recorder:
 
     def _write_all(self) -> bool:
         """Write what waits; a store that made this one wait long is left alone for longer."""
+        done = True
         for trace_id in list(self._waiting):
             begun = time.monotonic()
             if begun < self._next_try:
@@ -157,7 +165,10 @@ class _Recorder:
                 self._next_try = now + min(_PAUSE * (now - begun), _LONGEST_PAUSE_S)
                 self._tell(error)
                 return False
-        return True
+            except EvaltraceError as error:  # a secret that cannot be replaced: left out
+                self._tell(error)
+                done = False
+        return done
 
     def _write(self, trace_id: str, added: list[Span]) -> None:
         store = self._store()
@@ -173,7 +184,7 @@ class _Recorder:
         if stored is not None:
             is_origin = any(span.parent_id is None for span in spans.values())
             trace = joined(trace, stored, is_origin=is_origin)
-        store.add(trace)
+        store.add(self._redacting.trace(trace))
         self._whole[trace_id] = len(spans)
         self._behind.discard(trace_id)
 
@@ -186,12 +197,12 @@ class _Recorder:
             # Another process may be as quick.
             with suppress(UnknownName):
                 store.start_session(
-                    one_line(str(name or first.name), 200),
+                    self._redacting.text(one_line(str(name or first.name), 200)),
                     trace_id=trace_id,
                     started_at=from_nanos(first.start),
                     kind="otlp",
                 )
-        store.save_traces(map(_so_far, spans), trace_id)
+        store.save_traces((self._redacting.event(_so_far(span)) for span in spans), trace_id)
 
     def _store(self) -> Store:
         if self._given is not None:

@@ -14,7 +14,7 @@ from evaltrace.otlp.decoding import Mark, Span
 from evaltrace.otlp.messages import gather, messages_of, parsed, said
 from evaltrace.otlp.values import from_nanos, to_amount, to_integer
 from evaltrace.trace import Event, Truncation, Usage
-from evaltrace.untrusted import bounded, one_line
+from evaltrace.untrusted import bounded, excerpt
 
 TEXT_LIMIT = 100_000
 """Characters kept of a text that is read; what is cut is recorded in the trace."""
@@ -103,7 +103,7 @@ def type_of(span: Span) -> str:
     if not word and any(given.get(name) for name in n.MODELS):
         return _MODEL
     plain = not word or word in ("chain", "unknown", "default", "task")
-    return "span" if plain else one_line(word, 100) or "span"
+    return "span" if plain else excerpt(word, 100) or "span"
 
 
 def read_event(

@@ -18,8 +18,11 @@ from evaltrace.otlp.protobuf import NotProtobuf, from_protobuf, to_protobuf
 _ANY = msgspec.json.Decoder(Any)
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _FRAMED, _REQUEST = b"\x00", b"\x0a"
-_LONGEST = 1 << 29
+_LONGEST = 1 << 28
 """Bytes of one document: more than this is a trap, or belongs into several."""
+_MOST_VALUES = 1 << 24
+"""Values in one document: each takes some 70 bytes, were it only two brackets in the file."""
+_PIECE = 1 << 20
 _MOST_BROKEN = 1000
 """Broken lines, with no good one among them, after which a file is something else."""
 _File = BufferedReader | gzip.GzipFile
@@ -68,10 +71,50 @@ def _requests(file: _File, name: str) -> Iterator[Any]:
 
 
 def _bounded(content: bytes) -> bytes:
-    if len(content) > _LONGEST:
+    _check_length(len(content))
+    return content
+
+
+def _check_length(length: int) -> None:
+    if length > _LONGEST:
         hint = "Split it: one request a line, or several files."
         raise _Refused(f"A document in it is longer than {_LONGEST >> 20} MB", hint)
-    return content
+
+
+# Into one buffer that grows: pieces that are joined are there twice.
+
+
+def _line_of(file: _File | BytesIO) -> bytearray:
+    line = bytearray()
+    while piece := file.readline(_PIECE):
+        line += piece
+        _check_length(len(line))
+        if piece.endswith(b"\n"):
+            break
+    _check_values(line)
+    return line
+
+
+def _add_rest(content: bytearray, file: _File | BytesIO) -> None:
+    while piece := file.read(_PIECE):
+        content += piece
+        _check_length(len(content))
+    _check_values(content)
+
+
+def _check_values(content: bytearray) -> None:
+    # Looked for only where there is room for so many.
+    if len(content) > _MOST_VALUES and sum(map(content.count, b"[{,")) > _MOST_VALUES:
+        hint = "Split it: one request a line, or several files."
+        raise _Refused(f"A document in it has more than {_MOST_VALUES:,} values", hint)
+
+
+def _lines_within(content: bytearray) -> Iterator[bytearray]:
+    start = 0
+    while start < len(content):
+        end = content.find(b"\n", start) + 1 or len(content)
+        yield content[start:end]
+        start = end
 
 
 def _line_feed_first(content: bytes, name: str) -> Iterator[Any]:
@@ -87,31 +130,30 @@ def _line_feed_first(content: bytes, name: str) -> Iterator[Any]:
 
 
 def _json(file: _File | BytesIO, name: str) -> Iterator[Any]:
-    first = _bounded(file.readline(_LONGEST + 1))
+    content = _line_of(file)
     try:
-        value, _ = decode(first, _ANY)
+        value, _ = decode(content, _ANY)
     except Malformed:
         # One document over several lines, or lines of which the first is blank or broken.
-        content = _bounded(first + file.read(_LONGEST + 1))
+        _add_rest(content, file)
         try:
             value, _ = decode(content, _ANY)
         except Malformed:
-            yield from _lines(BytesIO(content), name)
+            yield from _lines(_lines_within(content), name)
             return
-        file = BytesIO()
+    del content
     yield from _of_document(value)
     del value
-    yield from _lines(file, name, 1)
+    yield from _lines(iter(lambda: _line_of(file), b""), name, 1)
 
 
 def _of_document(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _lines(file: _File | BytesIO, name: str, good: int = 0) -> Iterator[Any]:
+def _lines(lines: Iterable[bytearray], name: str, good: int = 0) -> Iterator[Any]:
     """Read a request a line, after `good` ones that were read."""
     broken = 0
-    lines = iter(lambda: _bounded(file.readline(_LONGEST + 1)), b"")
     for number, line in enumerate(lines, good + 1):
         if not line.strip():
             continue

@@ -47,7 +47,7 @@ def to_otlp(
     The same trace gives the same identifiers each time. An event without a time gets its
     parent's, and is marked. Texts of people, models and tools are left out unless `content`
     is true; then each is cut at `limit` characters. `resource` is added to what names the
-    source, as `{"service.name": "nightly"}`.
+    source, as `{"service.name": "nightly"}`. Secrets that the trace has are in it.
     """
     spans = _Spans(trace, content, limit)
     source = {"service.name": "evaltrace", n.OWN + "version": __version__, **(resource or {})}

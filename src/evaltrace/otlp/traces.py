@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from evaltrace.trace import (
     Trace,
     TraceError,
 )
-from evaltrace.untrusted import bounded, one_line
+from evaltrace.untrusted import bounded, excerpt
 
 _FACT_LIMIT = 10_000
 _NO_METRICS: dict[str, Any] = {"tokens": {}, "cost": {}, "durations": {}}
@@ -57,17 +59,23 @@ def read_otlp(paths: Iterable[str | Path]) -> list[Trace | Problem]:
 
 def _gathered(placed: Iterable[tuple[Any, str]], place: str) -> list[Trace | Problem]:
     groups: dict[str, list[Span]] = {}
-    found: list[Trace | Problem] = []
+    found: Counter[Problem] = Counter()
     for document, its_place in placed:
         items = [document] if isinstance(document, Problem) else decode_request(document, its_place)
         for item in items:
             if isinstance(item, Problem):
-                found.append(item)
+                found[item] += 1
             else:
                 groups.setdefault(item.trace_id, []).append(item)
     # Each group is let go of once it is a trace: together they would be twice as large.
     traces = [to_trace(groups.pop(trace_id), place) for trace_id in list(groups)]
-    return [*traces, *found]
+    return [*traces, *(_times(problem, number) for problem, number in found.items())]
+
+
+def _times(problem: Problem, number: int) -> Problem:
+    if number == 1:
+        return problem
+    return replace(problem, message=f"{problem.message} ({number:,} times)")
 
 
 def to_trace(spans: Iterable[Span], place: str = "otlp") -> Trace:
@@ -175,7 +183,7 @@ def _merged(under: dict[str, Any], over: Any) -> dict[str, Any]:
 
 def _task_name(span: Span) -> str:
     name = span.attributes.get("gen_ai.workflow.name") or span.name
-    return one_line(str(name), 200) or "run"
+    return excerpt(str(name), 200) or "run"
 
 
 # Traces that others wrote.
@@ -265,7 +273,7 @@ def _put_origin(trace: Trace, spans: list[Span], root: Span) -> None:
     finished = from_nanos(root.end or max(ends, default=None))
     service = root.resource.get("service.name")
     if service and not str(service).startswith("unknown_service"):  # what the SDK makes up
-        trace.origin.harness = one_line(str(service), 200)
+        trace.origin.harness = excerpt(str(service), 200)
     trace.origin.started_at, trace.origin.finished_at = started, finished
     trace.origin.clock = "utc"
     trace.metrics.durations = Durations(total_s=elapsed_s(started, finished))
@@ -287,7 +295,7 @@ def _first(spans: list[Span], names: tuple[str, ...]) -> str | None:
 
 def _fact(values: dict[str, Any], name: str) -> str | None:
     value = values.get(name)
-    return one_line(value, 200) if isinstance(value, str) else None
+    return excerpt(value, 200) if isinstance(value, str) else None
 
 
 def _put_verdict(trace: Trace, root: Span) -> None:

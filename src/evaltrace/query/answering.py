@@ -11,7 +11,14 @@ from typing import Any
 
 from evaltrace.errors import MissingPackage, NotATraceFile, QueryFailure
 from evaltrace.files import STANDARD_INPUT, is_dataset
-from evaltrace.query.views import Source, create_views, open_sources, require_known, tables_in
+from evaltrace.query.views import (
+    DAMAGED,
+    Source,
+    create_views,
+    open_sources,
+    require_known,
+    tables_in,
+)
 from evaltrace.untrusted import clean, printable
 
 MEMORY = "1GB"
@@ -105,6 +112,8 @@ def _check_statement(duckdb: Any, connection: Any, sql: str) -> None:
 def _close_off(connection: Any, sources: Sequence[Source], tables: Sequence[str]) -> None:
     """Create the views, and then allow their files and nothing else."""
     connection.execute("SET TimeZone = 'UTC'")
+    # Shown after two seconds, on standard output: within the answer.
+    connection.execute("SET enable_progress_bar = false")
     files = create_views(connection, sources, tables)
     connection.execute(f"SET allowed_paths = {files}")
     connection.execute("SET enable_external_access = false")
@@ -159,8 +168,7 @@ def _file_errors(duckdb: Any) -> Iterator[None]:
         raise
     except duckdb.Error as error:
         reason = printable(str(error)).partition("\n")[0][:_MESSAGE]
-        hint = "`evaltrace validate FOLDER` lists what is damaged: write those jobs again."
-        raise NotATraceFile("A file cannot be read", where=reason, hint=hint) from None
+        raise NotATraceFile("A file cannot be read", where=reason, hint=DAMAGED) from None
 
 
 def _failure(message: str) -> QueryFailure:

@@ -9,7 +9,7 @@ from typing import Any
 
 from evaltrace.errors import MissingPackage, NotATraceFile, UnreadablePath
 from evaltrace.files import STANDARD_INPUT, holds_traces, is_dataset, read_traces
-from evaltrace.files.dataset import require_utf8, table_files, write_dataset
+from evaltrace.files.dataset import require_footer, require_utf8, table_files, write_dataset
 from evaltrace.source import spelled
 from evaltrace.tables import TABLES, Type
 from evaltrace.trace import Tool
@@ -17,6 +17,9 @@ from evaltrace.version import __version__
 
 SOURCE_FILE = "source_file"
 """The last column of every view: the path that a row is from, as it was named."""
+
+DAMAGED = "`evaltrace validate FOLDER` lists what is damaged: write those jobs again."
+"""What to do about a file that cannot be read."""
 
 _TYPES: dict[Type, str] = {
     "text": "VARCHAR",
@@ -114,6 +117,13 @@ def _require_present(source: Source, files: Sequence[str]) -> None:
         if not Path(file).is_file():
             hint = "It may have been written again at this moment: try once more."
             raise UnreadablePath("A file of the data set is missing", where=file, hint=hint)
+        try:
+            require_footer(Path(file))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UnreadablePath(f"Cannot read ({reason})", where=file) from None
+        except NotATraceFile as error:
+            raise NotATraceFile(error.what, where=error.where, hint=DAMAGED) from None
 
 
 def _listed(texts: Sequence[str]) -> str:

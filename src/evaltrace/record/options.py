@@ -29,7 +29,7 @@ class RecordingOptions(TypedDict, total=False):
     raw_limit: characters kept of each raw input and output (4,096).
     fsync: wait for the disk at each event; strict: raise RecordingFailure instead of warning.
     clock: gives seconds since the epoch; everything then goes by it (for tests).
-    mirror: is called with each event as a dictionary.
+    mirror: is called with each event as a dictionary, which still has its secrets.
     """
 
     folder: str | os.PathLike[str] | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,6 +39,8 @@ def published(path: Path, *, new: bool = False) -> Iterator[Path]:
     aside = path.with_name(f".evaltrace-{os.getpid()}-{number}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # For the user alone, and so what SQLite puts beside it: what is added keeps its secrets.
+        os.close(os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         yield aside
         with aside.open("rb") as file:
             os.fsync(file.fileno())
@@ -83,6 +86,8 @@ def _replace_empty(aside: Path, path: Path) -> None:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX)
-        if path.stat().st_size:
+        found = path.stat()
+        if found.st_size:
             raise FileExistsError
+        aside.chmod(stat.S_IMODE(found.st_mode))  # as somebody wants it to be
         aside.replace(path)

@@ -104,7 +104,7 @@ class Store(Asking):
         """Save events at the end of their session, and give their number.
 
         A session that has not begun is begun for them, one that has ended takes them too. They
-        are written in pieces of 1,000: each whole or not at all.
+        are written in pieces of 1,000: each whole or not at all; as they are given, secrets too.
         """
         saved = 0
         for piece in writing.to_pieces(events):
@@ -128,7 +128,10 @@ class Store(Asking):
     # Whole traces.
 
     def add(self, trace: Trace) -> bool:
-        """Add a trace, in place of one with the same id; tell whether it is new."""
+        """Add a trace, in place of one with the same id; tell whether it is new.
+
+        It is kept as it is given: `evaltrace.redact.to_redacted` takes secrets out of it before.
+        """
         with self._connection.transaction() as connection:
             pieces = writing.to_pieces(trace.events or ())
             return writing.put_trace(connection, trace, pieces, self._searchable)

@@ -16,12 +16,13 @@ from evaltrace.compare.audit.tasks import audit_tasks
 from evaltrace.compare.options import CompareOptions
 from evaltrace.compare.sides import Pairing, Side
 from evaltrace.compare.treatment.servers import (
+    by_servers,
     configured_servers,
     seen_servers,
     shown_server,
     spelled,
 )
-from evaltrace.compare.treatment.treated import Treated
+from evaltrace.compare.treatment.treated import Finder, Treated
 from evaltrace.compare.wording import counted
 from evaltrace.comparison import AuditItem, Metric
 from evaltrace.untrusted import one_line
@@ -80,7 +81,8 @@ def _audit_treatment(baseline: Side, treatment: Side, treated: Treated) -> Itera
     if not treated.is_tool:
         yield from _audit_named(baseline, treatment, treated)
         return
-    told = [[treated.status(trial) for trial in side.trials] for side in (baseline, treatment)]
+    find_in = Finder(treated).find_in
+    told = [[find_in(trial).status for trial in side.trials] for side in (baseline, treatment)]
     have = [sum(status not in (None, "absent") for status in arm) for arm in told]
     known = [sum(status is not None for status in arm) for arm in told]
     name = one_line(treated.record.name or "the treated servers", _NAME)
@@ -158,6 +160,11 @@ def _unasked(
 
 def _seen(side: Side) -> tuple[Counter[str], int]:
     """Count trials by server seen and not configured, and those that tell what they saw."""
-    told = [trial for trial in side.trials if trial.trace.tools.mcp_servers is not None]
-    names = (seen_servers(trial) - configured_servers(trial) for trial in told)
-    return Counter(name for found in names for name in found), len(told)
+    counts: Counter[str] = Counter()
+    known = 0
+    for trial, number in by_servers(side.trials):
+        if trial.trace.tools.mcp_servers is not None:
+            known += number
+            for name in seen_servers(trial) - configured_servers(trial):
+                counts[name] += number
+    return counts, known

@@ -25,10 +25,11 @@ _STEP = re.compile(r"steps/[^/;]+/")
 
 def audit_records(baseline: Side, treatment: Side, meant: Meant) -> Iterator[AuditItem]:
     """Compare what the trials' own records say, and how their numbers came about."""
+    mains = _main_models(baseline), _main_models(treatment)
     if meant.kind != "model":
-        yield from _audit_answers(baseline, treatment)
+        yield from _audit_answers(baseline, treatment, mains)
     if meant.kind not in ("model", "agent"):
-        yield from _audit_subagents(baseline, treatment)
+        yield from _audit_subagents(baseline, treatment, mains)
     yield from _audit_costs(baseline, treatment)
     yield from _audit_sources(baseline, treatment)
     yield from _audit_thresholds(baseline, treatment)
@@ -37,8 +38,12 @@ def audit_records(baseline: Side, treatment: Side, meant: Meant) -> Iterator[Aud
 # Which models answered.
 
 
-def _audit_answers(baseline: Side, treatment: Side) -> Iterator[AuditItem]:
-    before, after = _main_models(baseline), _main_models(treatment)
+_Models = tuple[Counter[str], Counter[str]]
+"""How many trials of the baseline, and of the treatment, each model answered mainly."""
+
+
+def _audit_answers(baseline: Side, treatment: Side, mains: _Models) -> Iterator[AuditItem]:
+    before, after = mains
     apart = differ_mostly(before, after)
     if not (before and after) or (before.keys() == after.keys() and not apart):
         return
@@ -103,8 +108,8 @@ def _without_alias(model: str) -> str:
     return _ALIAS.sub("", model.rpartition("/")[2].lower()).replace("@", "-")
 
 
-def _audit_subagents(baseline: Side, treatment: Side) -> Iterator[AuditItem]:
-    before, after = _other_models(baseline), _other_models(treatment)
+def _audit_subagents(baseline: Side, treatment: Side, mains: _Models) -> Iterator[AuditItem]:
+    before, after = _other_models(baseline, mains[0]), _other_models(treatment, mains[1])
     if before.keys() != after.keys():
         values = (_shown_counts(before), _shown_counts(after))
         message = (
@@ -115,14 +120,13 @@ def _audit_subagents(baseline: Side, treatment: Side) -> Iterator[AuditItem]:
         yield entry("note", "subagent_models", _USAGE, message, values)
 
 
-def _other_models(side: Side) -> Counter[str]:
+def _other_models(side: Side, mains: Counter[str]) -> Counter[str]:
     found: Counter[str] = Counter()
     for trial in side.trials:
         usage = _usage(trial)
         if len(usage) > 1:
             main = _main_model(trial)
             found.update(name for name in usage if name != main)
-    mains = _main_models(side)
     return Counter({name: number for name, number in found.items() if name not in mains})
 
 
@@ -185,8 +189,10 @@ def _audit_thresholds(baseline: Side, treatment: Side) -> Iterator[AuditItem]:
     sides = ((baseline, treatment), (treatment, baseline))
     for strict, lax in sides:
         partial = max(_rewards(strict, "partial"), default=None)
+        if partial is None:
+            continue
         passed = min(_rewards(lax, "pass"), default=None)
-        if partial is not None and passed is not None and partial >= passed:
+        if passed is not None and partial >= passed:
             message = (
                 f"The arms were aggregated with different pass thresholds: {passed:g} is a pass "
                 f"in {label_of(lax.label)}, {partial:g} is only partial in "

@@ -19,7 +19,14 @@ from evaltrace.compare.audit.fields import (
 )
 from evaltrace.compare.audit.items import entry, label_of, milder
 from evaltrace.compare.audit.meant import AGENT, MODEL, SERVERS, Meant
-from evaltrace.compare.audit.values import HIDDEN, NOT_SET, TEMPLATE, shown, shown_pair
+from evaltrace.compare.audit.values import (
+    HIDDEN,
+    NOT_SET,
+    TEMPLATE,
+    is_secret_name,
+    shown,
+    shown_pair,
+)
 from evaltrace.compare.sides import Side
 from evaltrace.compare.treatment.servers import shown_server
 from evaltrace.compare.wording import counted
@@ -29,7 +36,6 @@ from evaltrace.untrusted import one_line
 _SHORT = 40
 _MOST_VALUES = 3
 _EFFORT = re.compile(r"effort|reasoning|thinking", re.I)
-_CREDENTIAL = re.compile(r"token|key|secret|passw|auth|credential", re.I)
 _HOUSEKEEPING = re.compile(r"\.(?:force_build|delete|stream|suppress_override_warnings)$")
 
 
@@ -133,7 +139,7 @@ def _grade(rule: _Rule, contrast: Contrast, meant: Meant) -> Grade:
 
 def _is_minor(rule: _Rule, contrast: Contrast) -> bool:
     if rule.code == "env":
-        return bool(_CREDENTIAL.search(contrast.key))
+        return is_secret_name(contrast.key)
     if rule.code == "environment":
         return bool(_HOUSEKEEPING.search(contrast.field))
     return rule.code == "model" and _is_spelling(contrast)

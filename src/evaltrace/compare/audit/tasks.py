@@ -15,6 +15,7 @@ from evaltrace.comparison import AuditItem, Grade, TreatmentKind
 from evaltrace.trace import Input
 
 _REFERENCE = ("git_url", "git_commit_id", "ref", "version")
+_OF_TASK = attrgetter("trace.task", "trace.origin.task_ref", "trace.sources", "instruction")
 _AROUND_INSTRUCTION = ("agent", "tool", "config")
 """Treatments that may well add to what the agent is sent."""
 
@@ -24,12 +25,22 @@ def audit_tasks(
 ) -> Iterator[AuditItem]:
     """Compare the tasks of both arms, and the arms' attempts at them."""
     both = [pair for pair in pairing.tasks if pair.baseline and pair.treatment]
-    yield from _audit_content(both)
-    yield from _audit_instructions(both, kind)
-    yield from _audit_references(both)
+    versions = [Pair(pair.task, _unlike(pair.baseline), _unlike(pair.treatment)) for pair in both]
+    yield from _audit_content(versions)
+    yield from _audit_instructions(versions, kind)
+    yield from _audit_references(versions)
     yield from _audit_missing(baseline, treatment, pairing)
     yield from _audit_attempts(baseline, treatment, both)
     yield from _audit_left_out(baseline, treatment)
+
+
+def _unlike(trials: Sequence[Trial]) -> list[Trial]:
+    """Give the first of the trials that say the same of their task, which most of them do."""
+    said: dict[tuple[object, ...], Trial] = {}
+    for trial in trials:
+        task, reference, sources, instruction = _OF_TASK(trial)
+        said.setdefault((id(task), id(reference), id(sources), instruction), trial)
+    return list(said.values())
 
 
 # What a task is.

@@ -1,12 +1,14 @@
 """Values of a configuration as an audit shows them: short, on one line, secrets masked.
 
-A secret is known by the name it stands under, by the flag or the word before it, or by its
-looks. Where that is not sure it is masked all the same: that two values differ is still said.
+What is secret is what the rules of redaction find, whose names and beginnings of tokens are taken
+from there. Where they are not sure it is masked all the same, by the name it stands under, the
+flag or the word before it, or its looks: that two values differ is still said.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -25,6 +27,7 @@ _ITEMS = 100
 _WHOLE = 1 << 40
 _MIXED = 16
 _SHORT_RUNS = 2.5
+_LEAST = 4
 
 TEMPLATE = re.compile(r"\$[A-Z_][A-Z0-9_]*|\$\{\w+(?::?-)?\}")
 """The name of a variable, which is no secret. It is matched as a whole."""
@@ -83,17 +86,25 @@ _LOOKS = (
                 re.I), r"\1"),
     (re.compile(r"([?&#](?:code|[\w.-]{0,40}(?:token|key|secret|pass|pwd|auth|sig|jwt|session|cred)"
                 r"[\w.-]{0,40})=)[^&\s#]+", re.I), r"\1"),
-    (re.compile(r"\b(?:sk|rk|pk)[-_][\w-]{8,}"), ""),
-    (re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|sgp_|hf_|npm_|pypi-|xox[a-z]-|xapp-|gsk_|xai-|"
-                r"pplx-|r8_|whsec_|shp[a-z]{2}_|dop_v1_|lin_api_|figd_|ntn_|ya29\.|SG\.|ATATT)"
-                r"[\w.-]{6,}"), ""),
-    (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{12,}"), ""),
-    (re.compile(r"\bAIza[\w-]{20,}"), ""),
+    (re.compile(r"\b(?:[srp]k[-_][\w-]{8,}|(?:pypi-|ATATT|xox[a-z]-|shp[a-z]{2}_)[\w.-]{6,})"), ""),
     (re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]*)+"), ""),
 )  # fmt: skip
 _LONG = re.compile(r"(?<!sha256:)(?<![\w+/=-])[\w+/=-]{20,}", re.ASCII)
 _PLAIN_PART = re.compile(r"[A-Za-z]*\d*|\d+[A-Za-z]+")
 _LOWER = re.compile(r"[a-z]+")
+_WORDS = {"key-", "secret_"}
+"""Beginnings of tokens that words have too."""
+
+
+@cache
+def _beginnings() -> re.Pattern[str]:
+    """Match what begins as the tokens do that redaction knows, however it goes on."""
+    from evaltrace.redact.redactor import RULES
+
+    known = sorted({prefix for rule in RULES for prefix in rule.prefixes} - _WORDS)
+    set_apart = "|".join(re.escape(prefix) for prefix in known if not prefix[-1].isalnum())
+    others = "|".join(re.escape(prefix) for prefix in known if prefix[-1].isalnum())
+    return re.compile(rf"\b(?:(?:{set_apart})[\w.-]{{6,}}|(?:{others})[\w-]{{12,}})")
 
 
 def shown(value: Any, key: str = "", width: int = WIDTH) -> str:
@@ -127,13 +138,13 @@ def masked_value(value: Any, key: str = "") -> Any:
         return _masked_text(value, key)
     if not isinstance(value, int | float) or isinstance(value, bool):
         return value
-    named = _SECRET_NUMBER.search(key) and isinstance(value, int) and not _COUNT_KEY.search(key)
+    named = _SECRET_NUMBER.search(key) and isinstance(value, int) and not _is_count(key)
     return HIDDEN if named or _SURE_SECRET_KEY.search(key) else value
 
 
 def _masked_object(items: dict[str, Any], key: str) -> dict[str, Any]:
     """Mask an object: all of it where its key says so, else by its own keys."""
-    whole = _is_secret(key) or _ALL_HIDDEN.search(key) is not None
+    whole = is_secret_name(key) or _ALL_HIDDEN.search(key) is not None
     named = items.get("name", items.get("key"))
     kept = {}
     for name, item in sorted(items.items())[:_ITEMS]:
@@ -191,19 +202,59 @@ def _hidden(value: Any) -> Any:
     return value if isinstance(value, str) and TEMPLATE.fullmatch(value) else HIDDEN
 
 
-def _is_secret(key: str) -> bool:
-    return _SECRET_KEY.search(key) is not None and not _COUNT_KEY.search(key)
+def is_secret_name(key: str) -> bool:
+    """Tell whether what stands under a key is to be masked whatever it is."""
+    from evaltrace.redact.named import names_secret
+
+    if _is_count(key):
+        return False
+    return _SECRET_KEY.search(key) is not None or names_secret(key) is True
+
+
+def _is_count(key: str) -> bool:
+    """Tell whether a key names a number of tokens."""
+    return _COUNT_KEY.search(key) is not None
 
 
 def _masked_text(text: str, key: str) -> str:
     if TEMPLATE.fullmatch(text):
         return text
-    if _is_secret(key):
+    if is_secret_name(key):
         return HIDDEN
     if _DIGEST_KEY.search(key) and _DIGEST.fullmatch(text):
         return text
     text = _UNSEEN.sub("", printable(text[:_SEARCHED]))
+    if key and _is_secret_behind(key, text):
+        return HIDDEN
+    masked = _without_likely(text)
+    for piece in _found(text):
+        masked = masked.replace(piece, HIDDEN)
+    return masked
+
+
+def _is_secret_behind(key: str, text: str) -> bool:
+    from evaltrace.redact.named import field_value
+
+    return field_value(key, text) is not None
+
+
+def _found(text: str) -> list[str]:
+    """List what redaction finds in a text, the longest first; in each line the part of it."""
+    from evaltrace.redact.encoded import find_wrapped
+    from evaltrace.redact.redactor import RULES
+    from evaltrace.redact.spans import find_spans, merged
+
+    spans = find_spans(text, RULES)
+    formats = [rule for rule in RULES if rule.kind == "format" and rule.finder is None]
+    spans += find_wrapped(text, spans, lambda part: merged(find_spans(part, formats)))
+    pieces = {piece for span in spans for piece in text[span.start : span.end].split()}
+    return sorted((piece for piece in pieces if len(piece) >= _LEAST), key=lambda p: (-len(p), p))
+
+
+def _without_likely(text: str) -> str:
+    """Hide what redaction is not sure of too, as it is short, plain or has no known form."""
     text = _HEADER.sub(rf"\g<kept>{HIDDEN}", text)
+    text = _beginnings().sub(HIDDEN, text)
     for pattern, kept in _LOOKS:
         text = pattern.sub(kept + HIDDEN, text)
     for named in (_FLAGGED, _ASSIGNED, _SAID):

@@ -5,6 +5,7 @@ are added to a data set, a job that is written again replaces its own files only
 """
 
 from evaltrace.files.dataset.arrow import require_utf8
+from evaltrace.files.dataset.footers import require_footer
 from evaltrace.files.dataset.manifest import (
     DataFile,
     JobEntry,
@@ -22,6 +23,7 @@ __all__ = [
     "read_frame",
     "read_manifest",
     "read_texts",
+    "require_footer",
     "require_utf8",
     "table_files",
     "verify_files",

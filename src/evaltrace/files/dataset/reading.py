@@ -9,13 +9,16 @@ from typing import Any
 
 import msgspec
 
-from evaltrace.errors import NotATraceFile, UnreadablePath
+from evaltrace.errors import UnreadablePath
 from evaltrace.files.dataset.arrow import require_pyarrow, require_utf8
+from evaltrace.files.dataset.footers import no_traces, require_footer
 from evaltrace.files.dataset.manifest import read_manifest
 
 _BATCH_BYTES = 1 << 20
 _MOST_ROWS = 64
 """How much of a file is decoded at a time, but a whole trace at least."""
+_MOST_BYTES, _MOST_TIMES = 1 << 28, 1000
+"""What a file may unpack to: so many bytes, or times its own size if that is more."""
 _REWRITTEN = "It may have been written again at this moment: try once more."
 
 
@@ -65,41 +68,61 @@ def verify_files(folder: Path) -> Iterator[tuple[str, str]]:
 def _read_file(path: Path, before: str) -> Iterator[tuple[str, bytes]]:
     import pyarrow as pa
 
-    row = 0
+    row, left = 0, max(_MOST_BYTES, _MOST_TIMES * _size_of(path))
     try:
         for batch in _batches(path):
             for text in batch.column(0):
                 row += 1
                 value = text.as_py()
-                yield f"{before}row {row}: $", b"null" if value is None else _bytes(value)
+                content = b"null" if value is None else _bytes(value)
+                left -= len(content)
+                if left < 0:
+                    raise no_traces(path, f"it unpacks to more than {_MOST_TIMES:,} times its size")
+                yield f"{before}row {row}: $", content
     except OSError as error:
+        if error.errno is None:  # Arrow's own, of what is in the file
+            raise no_traces(path, str(error).strip()) from None
         reason = error.strerror or str(error)
         raise UnreadablePath(f"Cannot read ({reason})", where=str(path), hint=_REWRITTEN) from None
     except (pa.ArrowException, ValueError) as error:  # the latter: text that is no UTF-8
-        raise _no_traces(path, str(error)) from None
+        raise no_traces(path, str(error)) from None
 
 
 def _batches(path: Path) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
+    require_footer(path)
     with pq.ParquetFile(path, buffer_size=1 << 16, pre_buffer=False) as file:
         if "trace" not in file.schema_arrow.names:
-            raise _no_traces(path, "it has no column named trace")
-        size = _BATCH_BYTES // max(_largest_mean(file.metadata), 1)
+            raise no_traces(path, "it has no column named trace")
+        size = _BATCH_BYTES // max(_largest_value(file.metadata), 1)
         rows = max(1, min(size, _MOST_ROWS))
         yield from file.iter_batches(batch_size=rows, columns=["trace"], use_threads=False)
 
 
-def _largest_mean(metadata: Any) -> int:
-    """Give the bytes of a row, taken from the row group where they are most."""
-    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    return max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0)
+def _size_of(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _largest_value(metadata: Any) -> int:
+    """Give the bytes of a row, taken from the row group where they are most.
+
+    A dictionary may have one value for all rows: then it is as long as all that is there.
+    """
+    number = _column(metadata)
+    sizes = (
+        (group.total_byte_size, group.num_rows, group.column(number).has_dictionary_page)
+        for group in map(metadata.row_group, range(metadata.num_row_groups))
+    )
+    return max(
+        (size if shared else size // max(rows, 1) for size, rows, shared in sizes), default=0
+    )
+
+
+def _column(metadata: Any) -> int:
+    names = (metadata.schema.column(number).path for number in range(metadata.num_columns))
+    return next(number for number, name in enumerate(names) if name.partition(".")[0] == "trace")
 
 
 def _bytes(value: object) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
-
-
-def _no_traces(path: Path, reason: str) -> NotATraceFile:
-    hint = "Name the folder of a data set, or a file of its table trials."
-    return NotATraceFile("Not a file of traces", where=f"{path}: {reason}", hint=hint)
