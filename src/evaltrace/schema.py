@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from evaltrace.errors import UnknownName
-from evaltrace.untrusted import clean, one_line
+from evaltrace.untrusted import clean, excerpt, first_part, one_line
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -196,7 +196,7 @@ def _refusal(value: Document) -> str | None:
     except (TypeError, ValueError, OverflowError) as error:
         if isinstance(value, int):
             return "an integer of too many digits to be written as JSON"
-        return one_line(f"cannot be written as JSON: {error}", _MESSAGE_WIDTH)
+        return excerpt(f"cannot be written as JSON: {error}", _MESSAGE_WIDTH)
     return None
 
 
@@ -242,7 +242,7 @@ def _told(error: ValidationError) -> Iterator[Violation]:
         unknown = [key for key in value if key not in schema["properties"]]
         yield from (Violation(_path([*error.absolute_path, key]), "unknown key") for key in unknown)
     else:
-        yield Violation(_path(error.absolute_path), one_line(_message(error), _MESSAGE_WIDTH))
+        yield Violation(_path(error.absolute_path), excerpt(_message(error), _MESSAGE_WIDTH))
 
 
 def _message(error: ValidationError) -> str:
@@ -277,7 +277,7 @@ def _shown(value: Document) -> str:
         return f"an array of {len(value)} items"
     if value is None or isinstance(value, bool):
         return json.dumps(value)
-    return one_line(repr(value) if isinstance(value, str) else str(value), 60)
+    return excerpt(repr(value) if isinstance(value, str) else str(value), 60)
 
 
 def _path(steps: Any) -> str:
@@ -290,6 +290,6 @@ def _step(step: Step) -> str:
     key = str(step)
     if _IDENTIFIER.fullmatch(key) and len(key) <= _KEY_WIDTH:
         return f".{key}"
-    quoted = key[:_KEY_WIDTH].replace("\\", "\\\\").replace("'", "\\'")
+    quoted = first_part(key, _KEY_WIDTH).replace("\\", "\\\\").replace("'", "\\'")
     shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in quoted)
     return f"['{shown}{'…' if len(key) > _KEY_WIDTH else ''}']"

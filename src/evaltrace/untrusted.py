@@ -32,15 +32,18 @@ BESIDE = 80
 _TOKEN = 512
 """Characters that few tokens have."""
 _FEW = 32
-# What to cut at, best first, and what part of a text may be given up for it. The last two are
-# what stands in no token, and in few.
+_IN_TOKENS = 3
+# What to cut at, best first, and what part of a text may be given up for it. The third stands in
+# no token; the last one, of number _IN_TOKENS, in some.
 _BREAKS = (
     (re.compile("\n"), 4),
     (re.compile("[ \t-\r]"), 2),
     (re.compile(r"[^A-Za-z0-9_.~%+/=:@\\$&*!?#^-]"), 2),
     (re.compile(r"[^A-Za-z0-9_\\-]"), 2),
 )
-_NAMES = re.compile("pass|secret|token|key|auth|cookie|bearer|cred|pwd|log.?in|--?p |-u ", re.I)
+_NAMES = re.compile(
+    "pass|secret|token|key|auth|cookie|bearer|cred|pwd|log.?in|curl|wget|--?p |-u ", re.I
+)
 _GOES_ON = re.compile(r"[:=>,\[({|\\]\Z")
 _BROKEN_WORD = re.compile(r"(?=[^\d\s]{0,80}\d)[\w./+=-]{8,80}\Z")
 _WIDE = 60
@@ -219,9 +222,14 @@ def _reach(size: int, part: int) -> int:
 
 
 def _best(text: str, kinds: Iterable[list[int]]) -> int | None:
-    """Pick the first place that parts no name and its value, or else the first of all."""
+    """Pick the first place that parts no name and its value, or else the first of all.
+
+    Rather between any two lines than within what may be a line of a key.
+    """
     first = None
-    for places in kinds:
+    for number, places in enumerate(kinds):
+        if number == _IN_TOKENS and first is not None:
+            break
         for place in places[:_FEW]:
             if _is_apart(text, place):
                 return place

@@ -10,7 +10,7 @@ import msgspec
 
 from evaltrace.jsontext import Malformed, begins_object, decode
 from evaltrace.source import Source
-from evaltrace.untrusted import one_line
+from evaltrace.untrusted import excerpt
 
 T = TypeVar("T")
 Row = tuple[int, memoryview | bytes]
@@ -28,7 +28,7 @@ _SHOWN = 60
 
 def _quoted(row: memoryview | bytes) -> str:
     """Show the beginning of a line in quotes."""
-    return f'"{one_line(bytes(row[: _SHOWN * 16]).decode("utf-8", "replace"), _SHOWN)}"'
+    return f'"{excerpt(bytes(row[: _SHOWN * 16]).decode("utf-8", "replace"), _SHOWN)}"'
 
 
 @dataclass

@@ -23,6 +23,8 @@ _MOST_CLAIMS = 300
 
 _HEADING = re.compile("[A-Za-z_$]")
 _HEADING_BYTES = 80
+_WORD_GOES_ON = re.compile("[A-Za-z0-9_]")
+_MAYBE_SECRET = re.compile(r"(?<![\w.+/=-])(?=[^\d\s]*\d)[\w.+/=-]{8,80}\Z")
 
 Change = tuple[int, int, int, int]
 """Lines `i1:i2` of then became lines `j1:j2` of now."""
@@ -167,12 +169,15 @@ class _Hunks:
 def _heading(lines: Sequence[str]) -> str:
     """Give what git writes behind the numbers of a hunk below these lines, with a blank before.
 
-    A character that would be cut in two, of which git keeps the first part, is left out.
+    A character that would be cut in two, of which git keeps the first part, is left out, and so
+    is a word that may be a secret: half of it is no longer known as one.
     """
     line = next((line for line in reversed(lines) if _HEADING.match(line)), None)
     if line is None:
         return ""
     shown = line.encode("utf-8", "replace")[:_HEADING_BYTES].decode("utf-8", "ignore")
+    if _WORD_GOES_ON.match(line, len(shown)):
+        shown = _MAYBE_SECRET.sub("", shown)
     return " " + shown.rstrip(" \t\r\n")
 
 

@@ -15,6 +15,7 @@ from evaltrace.source import Source
 from evaltrace.testlogs.cases import Run, Status, joined_report, to_case
 from evaltrace.testlogs.lines import read_output
 from evaltrace.trace import Tests
+from evaltrace.untrusted import first_part
 
 REPORT_LIMIT = 64 * 2**20
 """Bytes read of one file."""
@@ -74,7 +75,7 @@ class _Reading:
         rows = self.started.get(key)
         known = text.lstrip().startswith(("=== ", "--- "))
         if rows is not None and not known and len(rows) < _MESSAGE_LINES:
-            rows.append(text[:_OUTPUT_LIMIT])
+            rows.append(first_part(text, _OUTPUT_LIMIT))
 
     def _ended(self, package: str, test: str, status: Status, elapsed: float | None) -> None:
         rows = self.started.pop((package, test), [])

@@ -10,6 +10,7 @@ from evaltrace.testlogs.cases import Run, Status, joined_text, to_case
 from evaltrace.testlogs.go_json import doubts, to_name
 from evaltrace.testlogs.lines import LINE_LIMIT
 from evaltrace.trace import TestCase, Tests, TestSummary
+from evaltrace.untrusted import first_part
 
 _STATUSES: dict[str, Status] = {"PASS": "passed", "FAIL": "failed", "SKIP": "skipped"}
 _NAME = r"((?:Test|Fuzz|Example|Benchmark)\S*)"
@@ -147,7 +148,7 @@ def from_lines(lines: Iterable[str]) -> Tests | None:
     reading = _Reading()
     for line in lines:
         if line:
-            reading.take(line[:LINE_LIMIT])
+            reading.take(first_part(line, LINE_LIMIT))
     tests = joined_text(reading.finish(), "go_text")
     if tests is not None and reading.unlisted:
         # Without -v only failures are printed: how many others there were is not known.

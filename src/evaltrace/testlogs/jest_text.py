@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from evaltrace.testlogs.cases import Run, Status, Titled, add_titled, joined_text, to_case
 from evaltrace.testlogs.lines import LINE_LIMIT
 from evaltrace.trace import Tests, TestSummary
+from evaltrace.untrusted import first_part
 
 _MARKS: dict[str, Status] = {
     **dict.fromkeys("✓✔√", "passed"),
@@ -248,5 +249,5 @@ def from_lines(lines: Iterable[str]) -> Tests | None:
     """Read what jest printed; None where it printed nothing."""
     reading = _Reading()
     for line in lines:
-        reading.take(line[:LINE_LIMIT])
+        reading.take(first_part(line, LINE_LIMIT))
     return joined_text(reading.finish(), "jest_text")

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from evaltrace.source import Source
 from evaltrace.testlogs.cases import Run, Status, Titled, add_titled, added, to_case
 from evaltrace.trace import TestSummary
+from evaltrace.untrusted import first_part
 
 REPORT_LIMIT = 64 * 2**20
 """Bytes of one report."""
 
 _ROOTS = ("testsuites", "testsuite")
-_TEXT_LIMIT = 8192
+_TEXT_LIMIT = 3 * 8192
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _ENCODING = re.compile(rb"""<\?xml[^>]{0,200}encoding=["'](?!utf-?8["'])""", re.I)
 _STATUSES: dict[str, Status] = {"failure": "failed", "error": "failed", "skipped": "skipped"}
@@ -82,6 +83,7 @@ class _Reading:
     total: TestSummary | None = None
     case: _Case | None = None
     text: list[str] | None = None
+    length: int = 0
     go: bool = False
     reran: int = 0
     rows: list[_Case] = field(default_factory=list)
@@ -120,14 +122,15 @@ class _Reading:
                 case.status, case.told = _STATUSES[tag], True
                 case.message = attributes.get("message") or None
                 says_nothing = (case.message or "").strip().lower() in _EMPTY_WORDS
-                self.text = [] if says_nothing else None
+                self.text, self.length = [] if says_nothing else None, 0
         elif tag in _RERUN:
             self.reran += 1
 
     def characters(self, text: str) -> None:
         """Take in text: only the beginning of a failure's is kept."""
-        if self.text is not None and sum(map(len, self.text)) < _TEXT_LIMIT:
-            self.text.append(text[:_TEXT_LIMIT])
+        if self.text is not None and self.length <= _TEXT_LIMIT:
+            self.text.append(text[: 2 * _TEXT_LIMIT])
+            self.length += len(text)
 
     def end(self, tag: str) -> None:
         """Take in the end of an element."""
@@ -138,7 +141,8 @@ class _Reading:
             self.rows.append(self.case)
             self.case = None
         elif tag in _STATUSES and self.case is not None and self.text is not None:
-            self.case.message = "".join(self.text).strip() or self.case.message
+            told = first_part("".join(self.text), _TEXT_LIMIT).strip()
+            self.case.message = told or self.case.message
             self.text = None
 
     def finish(self) -> Run:

@@ -10,6 +10,7 @@ from itertools import islice
 from evaltrace.testlogs.cases import Run, Status, joined_text, to_case, to_counts
 from evaltrace.testlogs.lines import LINE_LIMIT
 from evaltrace.trace import TestCase, Tests, TestSummary
+from evaltrace.untrusted import first_part
 
 _STATUSES: dict[str, Status] = {
     "PASSED": "passed",
@@ -221,7 +222,7 @@ def from_lines(lines: Iterable[str]) -> Tests | None:
     reading = _Reading()
     for line in lines:
         if _TELLING.match(line):
-            reading.take(line[:LINE_LIMIT])
+            reading.take(first_part(line, LINE_LIMIT))
         elif "::" in line:
-            reading.look(line[:LINE_LIMIT])
+            reading.look(first_part(line, LINE_LIMIT))
     return joined_text(reading.finish(), "pytest_text")

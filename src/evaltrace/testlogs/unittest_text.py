@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from evaltrace.testlogs.cases import Run, Status, joined_text, to_case, to_counts
 from evaltrace.testlogs.lines import LINE_LIMIT
 from evaltrace.trace import Tests
+from evaltrace.untrusted import first_part
 
 _WORDS: dict[str, Status] = {
     "ok": "passed",
@@ -143,5 +144,5 @@ def from_lines(lines: Iterable[str]) -> Tests | None:
     reading = _Reading()
     for line in lines:
         if line:
-            reading.take(line[:LINE_LIMIT])
+            reading.take(first_part(line, LINE_LIMIT))
     return joined_text(reading.finish(), "unittest_text")

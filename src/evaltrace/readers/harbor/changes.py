@@ -18,7 +18,7 @@ from evaltrace.patches.counts import Source as PatchSource
 from evaltrace.patches.counts import count_changes
 from evaltrace.source import Source
 from evaltrace.trace import CodeStats, Truncation
-from evaltrace.untrusted import clean, one_line
+from evaltrace.untrusted import clean, excerpt
 
 DIFF_LIMIT = 4_000_000
 """Bytes kept of a diff."""
@@ -91,7 +91,7 @@ def _rebuilt(source: Source, transcripts: list[Transcript]) -> CodeChanges | Non
         return None
     for path, reason in changes.left_out.items():
         hint = "It is not in the diff; code_stats.files has it, with counts where they are known."
-        source.report("edit_not_rebuilt", "", f"{one_line(clean(path), 200)}: {reason}", hint)
+        source.report("edit_not_rebuilt", "", f"{excerpt(clean(path), 200)}: {reason}", hint)
     diff, cuts = cut_text("code_changes", clean(changes.diff), DIFF_LIMIT)
     logs = dict.fromkeys(row.sources.get("events", "").partition(":")[0] for row in transcripts)
     doubts = f" (not complete: {'; '.join(changes.doubts)})" if changes.doubts else ""
@@ -149,7 +149,7 @@ def _best(source: Source, paths: list[str]) -> str | None:
     others = [path for path in paths if not _OF_THE_TASK.search(names[path])]
     found = usual or others
     if len(found) > 1:
-        message = f"chosen among {len(found)}: {one_line(', '.join(found[1:]), 200)} left out"
+        message = f"chosen among {len(found)}: {excerpt(', '.join(found[1:]), 200)} left out"
         hint = "Call the agent's patch agent.patch, or collect it alone."
         source.report("several_patches", found[0], message, hint)
     return next(iter(found), None)

@@ -10,7 +10,7 @@ from evaltrace.agentlogs.outputs import command_folders
 from evaltrace.agentlogs.transcript import Breakdown
 from evaltrace.failures import type_of_exit
 from evaltrace.source import Source
-from evaltrace.untrusted import one_line
+from evaltrace.untrusted import excerpt
 
 _CODE_LIMIT = 64
 _OUTPUT_LIMIT = 4096
@@ -50,5 +50,5 @@ def _last_words(source: Source, folder: str) -> str:
         lines = [line for line in (text.text if text else "").splitlines() if line.strip()]
         # A line of a log speaks of the agent's work, and may quote any failure.
         if lines and not lines[-1].lstrip().startswith("{"):
-            return one_line(lines[-1].strip(), _MESSAGE_LIMIT)
+            return excerpt(lines[-1].strip(), _MESSAGE_LIMIT)
     return ""

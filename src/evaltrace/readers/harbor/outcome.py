@@ -33,7 +33,7 @@ from evaltrace.readers.harbor.records import (
 from evaltrace.readers.harbor.runs import WITHOUT_MODEL, Run
 from evaltrace.source import Source
 from evaltrace.trace import Cause, Evidence, Status, TraceError
-from evaltrace.untrusted import clean, one_line, shorten
+from evaltrace.untrusted import clean, excerpt, shorten
 
 _MESSAGE_LIMIT = 16_384
 _VAGUE: frozenset[Cause] = frozenset({"unclassified", "agent_failed"})
@@ -210,7 +210,7 @@ def unrewarded(
         return None
     kind = _why_unrewarded(config, rewards)
     cause, message = SITUATIONS[kind]
-    keys = one_line(", ".join(sorted(rewards)), 500) if rewards else ""
+    keys = excerpt(", ".join(sorted(rewards)), 500) if rewards else ""
     return TraceError(
         type=kind,
         message=f"{message}: {keys}" if keys else message,

@@ -14,7 +14,7 @@ from evaltrace.readers.harbor.records import VerifierResult, is_number
 from evaltrace.readers.harbor.version import Version
 from evaltrace.source import Source, Text
 from evaltrace.trace import Truncation
-from evaltrace.untrusted import clean, one_line
+from evaltrace.untrusted import clean, excerpt
 
 OUTPUT_LIMIT = 1_000_000
 """Bytes kept of one test output."""
@@ -63,7 +63,7 @@ def report_unrecorded(source: Source, folder: str, version: Version) -> None:
         source.report(
             "reward_not_recorded",
             path,
-            f"the file gives {one_line(given, 200)}, but result.json has no reward",
+            f"the file gives {excerpt(given, 200)}, but result.json has no reward",
             "It is not counted: the verifier did not finish, or the agent wrote the file.",
         )
 
@@ -92,7 +92,7 @@ def _finite(source: Source, path: str, rewards: dict[str, Any]) -> Rewards | Non
         if is_number(value):
             kept[clean(key)] = float(value)
             continue
-        shown = "NaN or null" if value is None else one_line(str(value), 50)
+        shown = "NaN or null" if value is None else excerpt(str(value), 50)
         source.report(
             "reward_not_a_number",
             path,
