@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.mkdtemp(prefix="evaltrace-cache-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ["EVALTRACE_CACHE"] = folder
-    os.environ["EVALTRACE_REDACTION_KEY"] = "tests"
+    os.environ["EVALTRACE_REDACTION_KEY"] = "a key for the tests"
     os.environ["EVALTRACE_STORE"] = os.path.join(folder, "store.db")
     # Else hundreds of commands compile the program again, and so do the tests of each process.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

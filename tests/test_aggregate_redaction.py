@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from random import Random
@@ -26,7 +27,8 @@ from evaltrace import (
     render_json,
     render_webpage,
 )
-from evaltrace.aggregate import read_records, write_aggregation
+from evaltrace.aggregate import read_record, read_records, write_aggregation
+from evaltrace.aggregate.spooled import open_plan
 from evaltrace.cli import main
 from evaltrace.errors import EvaltraceError
 from evaltrace.plan import plan_aggregation, reading_key, redaction_key
@@ -35,12 +37,14 @@ from evaltrace.store import Store
 from evaltrace.trace import Event, Trace
 from job_dirs import write_job
 from planted_secrets import ALNUM, planted, some
+from s3_server import put, s3_server, upload
 from traces import minimal_trace
 
-REDACTOR = Redactor(key=b"tests")
+REDACTOR = Redactor(key=b"a key for the tests")
 TOKEN = "gh" + "p_" + some(Random(5), ALNUM, 36)
 OPAQUE = some(Random(6), ALNUM, 32)
 """A value that only the trial's own settings tell to be secret."""
+MARKER = REDACTOR.places(TOKEN)[0].marker
 PLANTED = planted()[::9]
 FIGURES = ("metrics", "code_stats", "status", "test_reward", "rewards", "attempt", "trace_id")
 
@@ -137,8 +141,8 @@ def test_a_trace_says_how_many_secrets_of_each_rule_there_were(tmp_path: Path) -
 
 def test_equal_secrets_have_equal_markers_in_all_trials(job: Path) -> None:
     texts = [trace["test_output"] for trace in to_document(aggregated(job))["traces"]]
-    place = Redactor(key=b"tests").places(TOKEN)[0]
-    known = Redactor(key=b"tests", known=[OPAQUE]).places(OPAQUE)[0]
+    place = Redactor(key=b"a key for the tests").places(TOKEN)[0]
+    known = Redactor(key=b"a key for the tests", known=[OPAQUE]).places(OPAQUE)[0]
     assert all(place.marker in text and known.marker in text for text in texts)
     assert known.rule == "known-value"
 
@@ -179,6 +183,50 @@ def test_problems_and_jobs_are_redacted_too(tmp_path: Path) -> None:
     assert TOKEN not in json.dumps(document)
 
 
+def test_what_a_file_says_of_its_jobs_is_redacted(tmp_path: Path) -> None:
+    job = write_job(tmp_path, f"arm-{TOKEN}", ["add-flag"])
+    [row] = to_document(aggregated(job))["inputs"]
+    assert row["job_name"] == f"arm-{MARKER}"
+
+
+def test_what_a_file_says_is_wrong_in_a_job_is_redacted(tmp_path: Path) -> None:
+    job = write_job(tmp_path, "arm", ["add-flag"])
+    settings = {"mcpServers": {"x": {"headers": {"Authorization": f"Bearer {OPAQUE}"}}}}
+    (the_trial(job) / "agent" / ".mcp.json").write_text(json.dumps(settings))
+    for name in (TOKEN, OPAQUE):
+        (job / name).symlink_to("nowhere")
+    problems = plan_aggregation([job]).problems
+    known = REDACTOR.knowing([OPAQUE]).places(OPAQUE)[0].marker
+    assert [problem.path for problem in problems] == [f"arm/{known}", f"arm/{MARKER}"]
+
+
+def test_what_is_said_of_a_trial_without_a_trace_is_redacted(tmp_path: Path) -> None:
+    job = write_job(tmp_path, "arm", ["add-flag"])
+    plan = plan_aggregation([job])
+    [entry] = plan.entries
+    settings = {"headers": {"x-api-key": entry.name}}
+    (the_trial(job) / "agent" / ".mcp.json").write_text(json.dumps(settings))
+    odd = replace(entry, attempt=f"no number: {TOKEN}")  # type: ignore[arg-type]
+    record = read_record(odd, plan.options)
+    assert record.trace is None
+    told = [(problem.code, problem.path) for problem in record.problems]
+    assert told == [("invalid_trace", entry.label)]
+    assert TOKEN not in str(record.problems)
+    assert MARKER in str(record.problems)
+
+
+def test_what_is_wrong_with_a_remote_job_is_redacted(tmp_path: Path) -> None:
+    job = write_job(tmp_path, "arm", ["add-flag"])
+    with s3_server():
+        url = upload(job, "arm")
+        put("evals", {f"arm/{TOKEN}\\odd": b""})
+        with open_plan([url]) as plan:
+            [problem] = plan.problems
+    assert problem.code == "unusable_name"
+    assert TOKEN not in str(problem)
+    assert MARKER in problem.path
+
+
 def test_settings_that_cannot_be_read_are_a_problem(tmp_path: Path) -> None:
     job = write_job(tmp_path, "arm", ["add-flag"])
     with (the_trial(job) / "agent" / "auth.json").open("wb") as file:
@@ -214,9 +262,9 @@ def test_other_rules_another_key_and_none_are_read_anew(
 
     assert [unread(True), unread(True)] == [2, 0]
     assert [unread(False), unread(False)] == [2, 0]
-    assert unread(Redactor(key=b"tests", personal=True)) == 2
-    assert unread(Redactor(key=b"tests", known=["another-value-1"])) == 2
-    monkeypatch.setenv("EVALTRACE_REDACTION_KEY", "another")
+    assert unread(Redactor(key=b"a key for the tests", personal=True)) == 2
+    assert unread(Redactor(key=b"a key for the tests", known=["another-value-1"])) == 2
+    monkeypatch.setenv("EVALTRACE_REDACTION_KEY", "another key for the tests")
     assert unread(True) == 2
 
 
@@ -269,7 +317,7 @@ def test_a_secret_that_is_left_ends_the_run_without_a_file(
     spoiled: Path, tmp_path: Path, form: Any
 ) -> None:
     out = tmp_path / "out" / f"out.{form}"
-    options = Options(redact=Careless(key=b"tests"))
+    options = Options(redact=Careless(key=b"a key for the tests"))
     with pytest.raises(SecretsLeft, match=r"github-token.*add-flag.*: test_output") as raised:
         aggregate_jobs([spoiled], out, options=options, form=form)
     assert TOKEN not in str(raised.value)
@@ -282,7 +330,7 @@ def content(folder: Path) -> Iterator[str]:
 
 
 def test_a_secret_that_is_left_in_a_worker_ends_the_run_too(spoiled: Path, tmp_path: Path) -> None:
-    options = Options(redact=Careless(key=b"tests"))
+    options = Options(redact=Careless(key=b"a key for the tests"))
     out, parts = tmp_path / "out.json", tmp_path / "parts"
     with processes(2) as map, pytest.raises(EvaltraceError, match="github-token"):
         aggregate_jobs([spoiled], out, options=options, map=map, parts=parts)

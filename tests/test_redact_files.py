@@ -19,6 +19,7 @@ from evaltrace.errors import OutputFailure
 from evaltrace.files import read_traces
 from evaltrace.redact import (
     Finding,
+    Place,
     Redactor,
     RuleRefused,
     SecretsLeft,
@@ -28,7 +29,7 @@ from evaltrace.redact import (
     scan,
 )
 from evaltrace.redact.copies import check_clean
-from evaltrace.redact.scanning import PIECE, pieces_of
+from evaltrace.redact.scanning import PIECE, pieces_of, scan_file
 from planted_secrets import some
 from traces import minimal_trace
 
@@ -57,6 +58,8 @@ def test_own_rules_find_what_they_say(tmp_path: Path) -> None:
     ("rule", "fault"),
     [
         ({"name": "a", "pattern": "("}, "no regular expression"),
+        ({"name": "a", "pattern": "[[a]b"}, "read in two ways"),
+        ({"name": "a", "pattern": "[a--b]c"}, "read in two ways"),
         ({"name": "A b", "pattern": "abc"}, "a name has small letters"),
         ({"name": "jwt", "pattern": "abc"}, "built in"),
         ({"name": "a", "pattern": "a{0,3}"}, "match nothing"),
@@ -76,6 +79,14 @@ def test_rules_that_could_do_harm_are_refused(
 ) -> None:
     with pytest.raises(RuleRefused, match=fault):
         read_rules(written(tmp_path, [rule]))
+
+
+def test_own_rules_are_looked_for_in_the_text_as_it_is(tmp_path: Path) -> None:
+    rules = read_rules(written(tmp_path, [{"name": "own", "pattern": "clé[0-9]{6}é"}]))
+    redactor = Redactor([*rules], key=b"k")
+    assert not redactor.is_clean("la clé582913é".encode())
+    assert redactor.is_clean("la clè582913è".encode())
+    assert redactor.text("la clé582913é")[1] == {"own": 1}
 
 
 def test_a_missing_file_of_rules_is_said(tmp_path: Path) -> None:
@@ -103,8 +114,8 @@ def test_the_key_is_made_once_and_for_the_user_alone(
 def test_the_key_of_the_environment_comes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("EVALTRACE_REDACTION_KEY", "of the team")
-    assert read_key(tmp_path / "home") == (b"of the team", None)
+    monkeypatch.setenv("EVALTRACE_REDACTION_KEY", "the key of the team")
+    assert read_key(tmp_path / "home") == (b"the key of the team", None)
     assert not (tmp_path / "home").exists()
 
 
@@ -186,6 +197,42 @@ def test_a_secret_that_is_left_is_an_error(job: Path) -> None:
         check_clean(job, REDACTOR)
 
 
+class Careless(Redactor):
+    """Takes one secret at a time out of a text, and so does not get to the end of many."""
+
+    def places(self, text: str) -> list[Place]:
+        return super().places(text)[:1]
+
+
+def test_a_copy_with_a_secret_left_in_it_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / f"{TOKEN}.txt").write_text(f"{TOKEN} x\n" * 30)
+    with pytest.raises(SecretsLeft, match=r"a secret is left \(github-token\)") as raised:
+        copy_redacted(tmp_path / "job", tmp_path / "copy", Careless(key=b"test"))
+    assert TOKEN not in str(raised.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["job"]
+
+
+def test_names_with_secrets_are_problems_of_a_copy(tmp_path: Path) -> None:
+    folder = tmp_path / "job" / f"of-{TOKEN}" / "agent"
+    folder.mkdir(parents=True)
+    for name in ("a.txt", "b.txt", f"{TOKEN}.log"):
+        (folder / name).write_text("nothing\n")
+    (folder / f"link-{TOKEN}").symlink_to("nowhere")
+    copied = copy_redacted(tmp_path / "job", tmp_path / "copy", REDACTOR)
+    marker = REDACTOR.places(TOKEN)[0].marker
+    told = [(problem.code, problem.path) for problem in copied.problems]
+    assert sorted(told) == [
+        ("not_scanned", f"of-{marker}/agent/link-{marker}"),
+        ("secret_in_name", f"of-{marker}"),
+        ("secret_in_name", f"of-{marker}/agent/{marker}.log"),
+    ]
+    assert copied.files == 3
+    done = run("redact", tmp_path / "job", "-o", tmp_path / "again")
+    assert TOKEN not in done.output
+    assert done.output.count("its name has what looks like a secret") == 2
+
+
 def test_nothing_is_left_behind_where_a_copy_fails(job: Path, tmp_path: Path) -> None:
     (job / "long.txt").write_bytes(b"x\n" * 100_000)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -218,11 +265,12 @@ def test_a_scan_says_the_line_and_the_name() -> None:
     assert TOKEN not in str(list(scan(text, REDACTOR)))
 
 
-def test_wide_characters_hide_no_secret() -> None:
-    from evaltrace.redact.scanning import _decoded
-
-    text = _decoded(f"x {TOKEN}".encode("utf-16"))
-    assert [finding.rule for finding in scan(text, REDACTOR)] == ["github-token"]
+def test_wide_characters_hide_no_secret(tmp_path: Path) -> None:
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        path = tmp_path / encoding
+        path.write_bytes(f"first line\nx {TOKEN}".encode(encoding))
+        found = list(scan_file(path, "x", REDACTOR))
+        assert [f[:4] for f in found if isinstance(f, Finding)] == [("x", 2, "", "github-token")]
 
 
 # The commands.
@@ -230,7 +278,7 @@ def test_wide_characters_hide_no_secret() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EVALTRACE_REDACTION_KEY", "test")
+    monkeypatch.setenv("EVALTRACE_REDACTION_KEY", "a key for the tests")
 
 
 def run(*arguments: str | Path) -> Result:
@@ -258,6 +306,27 @@ def test_traces_are_written_again_without_secrets(tmp_path: Path) -> None:
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "out.json").read_bytes()
 
 
+def test_a_file_with_a_secret_left_around_its_traces_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaltrace.redact.Redactor", Careless)
+    problem = {"code": "odd", "path": "a", "message": f"{TOKEN} x " * 30, "hint": None}
+    whole = {
+        "schema_version": "1.0",
+        "tool": {"name": "evaltrace", "version": "1"},
+        "inputs": [],
+        "traces": [],
+        "problems": [problem],
+    }
+    path = tmp_path / "traces.json"
+    path.write_text(json.dumps(whole))
+    done = run("redact", path, "-o", tmp_path / "out.json")
+    assert done.exit_code == 1
+    assert "a secret is left (github-token)" in done.output
+    assert TOKEN not in done.output
+    assert [item.name for item in tmp_path.iterdir()] == ["traces.json"]
+
+
 def test_nothing_is_redacted_in_place(tmp_path: Path) -> None:
     path = file_of(tmp_path, minimal_trace())
     before = path.read_bytes()
@@ -283,13 +352,29 @@ def test_a_scan_finds_and_does_not_tell(job: Path, tmp_path: Path) -> None:
     assert done.exit_code == 3
     assert TOKEN not in done.output
     found = json.loads(done.stdout)
-    assert found["rules"] == {"github-token": 3, "secret-value": 1}
-    assert {row["rule"] for row in found["findings"]} == {"github-token", "secret-value"}
+    assert found["rules"] == {"github-token": 3, "known-value": 2}
+    assert {row["rule"] for row in found["findings"]} == {"github-token", "known-value"}
     assert set(found["findings"][0]) == set(Finding._fields)
     clean = tmp_path / "clean.txt"
     clean.write_text("nothing")
     assert run("scan", clean).exit_code == 0
     assert run("scan", tmp_path / "none").exit_code == 1
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_scan_tells_no_secret_by_a_name(tmp_path: Path, form: str) -> None:
+    folder = tmp_path / f"of-{TOKEN}"
+    folder.mkdir()
+    (folder / "a.json").write_text(json.dumps({TOKEN: {"api_token": "q1w2e3r4t5z6"}}))
+    (folder / "b.json").write_text(json.dumps({TOKEN: f"by {TOKEN}"}))
+    (folder / f"{TOKEN}.txt").symlink_to("nowhere")
+    file_of(folder, minimal_trace(trace_id=TOKEN, test_output=f"a {TOKEN}"))
+    done = run("scan", folder, "--format", form)
+    assert done.exit_code == 3
+    assert TOKEN not in done.output
+    assert "of-[redacted:github-token:" in done.output
+    found = [row.rule for row in scan((folder / "b.json").read_bytes(), REDACTOR)]
+    assert found == ["github-token"] * 2
 
 
 def test_a_scan_of_traces_names_the_trace_and_the_field(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from random import Random
 from typing import Any
 
@@ -117,6 +118,75 @@ def test_events_that_hold_whole_texts_are_not_joined() -> None:
     texts = ["the prefix is " + TOKEN[:4], "nothing-of-a-token here"]
     events = [tr.Event(id=str(n), type="message", text=text) for n, text in enumerate(texts)]
     assert redact_trace(REDACTOR, minimal_trace(events=events))[1] == {}
+
+
+KEY = "sk-" + "ant-api03-" + some(Random(8), "aBcD3fGh1jK", 80)
+
+
+@pytest.mark.parametrize("after", ["I will do that", "Done", "ok", "2 files", "set-up is next", ""])
+def test_a_whole_token_does_not_go_on_with_a_word_of_the_next_event(after: str) -> None:
+    events = [
+        tr.Event(id=str(n), type="message", text=text)
+        for n, text in enumerate([f"use {TOKEN}", after, "and so on"])
+    ]
+    changed, _ = redact_trace(REDACTOR, minimal_trace(events=events))
+    marker = REDACTOR.places(TOKEN)[0].marker
+    assert [event.text for event in changed.events or []] == [f"use {marker}", after, "and so on"]
+
+
+def test_a_token_that_was_cut_where_it_could_end_is_removed_from_both() -> None:
+    events = [
+        tr.Event(id=str(n), type="message", text=text)
+        for n, text in enumerate([f"use {KEY[:60]}", f"{KEY[60:]} now"])
+    ]
+    after, counts = redact_trace(REDACTOR, minimal_trace(events=events))
+    assert counts == {"anthropic-key": 1}
+    assert KEY[60:] not in str(after.events)
+
+
+@pytest.mark.parametrize(("role", "removed"), [("assistant", False), (None, True), ("user", True)])
+def test_what_two_roles_say_is_not_joined(role: str | None, removed: bool) -> None:
+    texts = zip((TOKEN[:20], TOKEN[20:]), ("user", role), strict=True)
+    events = [
+        tr.Event(id=str(n), type="message", text=text, role=said)
+        for n, (text, said) in enumerate(texts)
+    ]
+    after, _ = redact_trace(REDACTOR, minimal_trace(events=events))
+    assert (TOKEN[20:] not in str(after.events)) is removed
+
+
+def test_the_part_of_a_cut_token_is_removed_wherever_it_stands_again() -> None:
+    events = [
+        tr.Event(id=str(n), type="message", text=text)
+        for n, text in enumerate([f"the key is {KEY[:40]}", f"{KEY[40:]} it is"])
+    ]
+    response = tr.AgentResponse(result=f"{KEY[40:]} it is")
+    after, counts = redact_trace(REDACTOR, minimal_trace(events=events, agent_response=response))
+    assert KEY[40:] not in msgspec.json.encode(after).decode()
+    assert counts == {"anthropic-key": 1, "known-value": 1}
+    assert redact_trace(REDACTOR, after)[1] == {}
+
+
+def test_two_spellings_of_one_secret_stay_two_keys() -> None:
+    coded = b64encode(TOKEN.encode()).decode().rstrip("=")
+    values = {TOKEN: 1, coded: 2, "other": 3}
+    after, counts = redact_trace(REDACTOR, minimal_trace(context=values))
+    marker = REDACTOR.places(TOKEN)[0].marker
+    assert after.context == {marker: 1, f"{marker} 2": 2, "other": 3}
+    assert counts == {"github-token": 2}
+    assert redact_trace(REDACTOR, after)[1] == {}
+
+
+def test_a_token_behind_a_name_is_a_token() -> None:
+    name = f"mcp__{TOKEN}__search"
+    trace = minimal_trace(
+        events=[tr.Event(id="1", type="tool", name=name)],
+        tools=tr.Tools(calls=[tr.ToolCalls(name=name, kind="mcp", count=1)]),
+        origin=tr.Origin(kind="harness", path=f"job/task__{TOKEN}"),
+    )
+    after, counts = redact_trace(REDACTOR, trace)
+    assert TOKEN not in msgspec.json.encode(after).decode()
+    assert counts == {"github-token": 3}
 
 
 def test_findings_say_which_field_and_not_what() -> None:

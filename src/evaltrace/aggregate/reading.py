@@ -19,6 +19,7 @@ from evaltrace.readers import READERS
 from evaltrace.redact import (
     Redactor,
     SecretsLeft,
+    fair_share,
     known_values,
     marked,
     redact_encoded,
@@ -27,9 +28,12 @@ from evaltrace.redact import (
 from evaltrace.schema import fits, violations
 from evaltrace.source import Stamp
 from evaltrace.trace import Trace
+from evaltrace.untrusted import excerpt
 
 _SMALL = 1 << 13
 """Bytes of settings that are remembered with the secrets in them."""
+_SHOWN = 500
+"""Characters of an error's text in a problem."""
 
 
 @dataclass(slots=True)
@@ -118,8 +122,10 @@ def _read(entry: Entry, options: Options, faults: Sequence[Problem]) -> tuple[Tr
 def _secrets_known(trace: Trace, entry: Entry, files: Any) -> tuple[str, ...]:
     """List the secrets in the trial's own settings; what cannot be read becomes its problem."""
     settings, problems = READERS[entry.reader].read_settings(files)
-    trace.problems += problems
-    return tuple(sorted({value for file in settings for value in _secrets_in(*file)}))
+    known, left = fair_share((_secrets_in(*file) for file in settings), entry.label)
+    trace.problems += [*problems, *left]
+    # What is part of a name is no secret: problems are to say which trial they are of.
+    return tuple(value for value in known if value not in entry.label)
 
 
 def _secrets_in(name: str, content: bytes) -> tuple[str, ...]:
@@ -167,7 +173,7 @@ def _defect(entry: Entry, error: Exception) -> Problem:
     return Problem(
         code="reader_failed",
         path=entry.label,
-        message=f"{type(error).__name__}: {error}"[:500],
+        message=excerpt(f"{type(error).__name__}: {error}", _SHOWN),
         hint="This is a defect of evaltrace; please report it with the trial's files.",
     )
 

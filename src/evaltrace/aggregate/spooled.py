@@ -34,7 +34,9 @@ def open_plan(
         for url in map(str, filter(is_url, paths)):
             from evaltrace.remote import spool_plan
 
-            folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="evaltrace-"))
+            # A worker elsewhere may still fetch into it when the run ends early.
+            place = tempfile.TemporaryDirectory(prefix="evaltrace-", ignore_cleanup_errors=True)
+            folder = opened.enter_context(place)
             spools[url] = spool_plan(url, Path(folder))
             opened.enter_context(spools[url].at_hand())
         places = [spools[str(path)].root if is_url(path) else path for path in paths]
@@ -71,10 +73,15 @@ def at_hand(entries: Sequence[Entry], parcels: Parcels) -> Generator[tuple[Entry
         return
     wanted = {str(entry.path) for entry in entries}
     coming: dict[str, Iterator[Fetched]] = {}
+    from evaltrace.remote.fetching import AHEAD, READS
+
+    # All of them are under way side by side, in as many threads and as much memory as one.
+    reads, ahead = max(READS // len(parcels), 4), AHEAD // len(parcels)
     with ExitStack() as opened:
         for parcel in parcels:
             loads = tuple(load for load in parcel.loads if load.trial in wanted)
-            fetched = opened.enter_context(closing(replace(parcel, loads=loads).fetch()))
+            fetched = replace(parcel, loads=loads).fetch(reads=reads, ahead=ahead)
+            opened.enter_context(closing(fetched))
             coming.update(dict.fromkeys((load.trial for load in loads), fetched))
         for entry in entries:
             stream = coming.get(str(entry.path))

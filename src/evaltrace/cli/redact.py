@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evaltrace.cli.redacting import secrets_options
-from evaltrace.untrusted import one_line, printable
+from evaltrace.untrusted import one_line, printable, printable_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +45,7 @@ def redact(
     .jsonl, else a file of traces. JOB is a job directory or any folder; DEST is its copy, without
     the secrets that its configuration files hold either. Nothing is changed in place. What was
     written is looked into again; where a secret is left, nothing is kept and the exit code is 1.
+    Ids of traces and names of files stay as they are; of files named by a secret you are told.
 
     A secret becomes [redacted:RULE:digest]. The digest is keyed: equal secrets have equal ones,
     and without the key (EVALTRACE_REDACTION_KEY, else a file of your own) it tells nothing.
@@ -87,16 +88,13 @@ def _copy_folder(source: Path, target: Path, redactor: Redactor) -> None:
 
 def _rewrite_files(paths: list[Path], target: Path, redactor: Redactor) -> None:
     from evaltrace.files import whole_file
-    from evaltrace.redact import find_in_trace, secrets_left
 
     _refuse_in_place(paths, target)
     counts: Counter[str] = Counter()
     with whole_file(target) as out:
         number = _write(out, paths, target.suffix == ".jsonl", redactor, counts)
         out.flush()
-        for trace in _written(Path(out.name)):
-            for finding in find_in_trace(redactor, trace):
-                raise secrets_left(f"{finding.trace_id}: {finding.field}", finding.rule)
+        _check_written(Path(out.name), redactor)
     _say(counts, f"{number:,} traces")
 
 
@@ -106,12 +104,19 @@ def _refuse_in_place(paths: list[Path], target: Path) -> None:
             raise click.UsageError("Name another file with -o: nothing is changed in place.")
 
 
-def _written(path: Path) -> Iterator[Trace]:
+def _check_written(path: Path, redactor: Redactor) -> None:
+    """Look into what was written once more. Raises SecretsLeft."""
     from evaltrace.files import read_items
+    from evaltrace.redact import check_records, check_trace
     from evaltrace.trace import Trace
 
-    if path.is_file() and path.stat().st_size:  # what was written to a pipe is gone
-        yield from (item for item in read_items(path) if isinstance(item, Trace))
+    if not path.is_file() or not path.stat().st_size:  # what was written to a pipe is gone
+        return
+    for item in read_items(path):
+        if isinstance(item, Trace):
+            check_trace(redactor, item)
+        else:
+            check_records(redactor, [*item.inputs, *item.problems])
 
 
 def _write(
@@ -181,7 +186,7 @@ def _list_rules(paths: tuple[Path, ...], form: str) -> None:
     rows = [*RULES, *PERSONAL, *(rule for path in paths for rule in read_rules(path))]
     if form == "json":
         encoded = msgspec.json.format(msgspec.json.encode(rows), indent=2)
-        click.echo(encoded.decode())
+        click.echo(printable_json(encoded))
         return
     for rule in rows:
         kind = "option" if rule.kind == "personal" else rule.kind

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import click
 
 from evaltrace.cli.redacting import secrets_options
 from evaltrace.errors import UnreadablePath
-from evaltrace.untrusted import one_line
+from evaltrace.untrusted import one_line, printable_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,9 +44,9 @@ def scan(
     """Find secrets in files of traces, job directories and any other files.
 
     Says where each is (file and line, or trace and field), by which rule it was found, and its
-    keyed digest, by which equal secrets are told. Never prints a secret. Links, pipes and devices
-    in a folder are left out, and said. Exit code 0: none found, 3: some found, 1: a path could
-    not be read.
+    keyed digest, by which equal secrets are told. Never prints a secret. In a folder, what its
+    files of settings hold is looked for everywhere; links, pipes and devices are left out, and
+    said. Exit code 0: none found, 3: some found, 1: a path could not be read.
 
     \b
     Example:
@@ -58,7 +59,7 @@ def scan(
     unread = 0
     for item in _findings(paths, redactor):
         if not isinstance(item, tuple):
-            unread += 1
+            unread += item.code == "not_scanned"
             click.echo(one_line(f"{item.path}: {item.message}", _WIDTH), err=True)
             continue
         counts[item.rule] = counts.get(item.rule, 0) + 1
@@ -80,16 +81,19 @@ def _line(finding: Finding) -> str:
 
 
 def _findings(paths: tuple[str, ...], redactor: Redactor) -> Iterator[Finding | Problem]:
-    from evaltrace.redact import files_below
+    from evaltrace.redact import files_below, known_in
 
     for given in paths:
         path = Path(given)
         if path.is_dir():
+            known, problems = known_in(path)
+            yield from problems
+            knowing = redactor.knowing(known)
             for item in files_below(path):
                 if isinstance(item, tuple):
-                    yield from _of_file(item[0], str(path / item[1]), redactor)
+                    yield from _of_file(item[0], str(path / item[1]), knowing)
                 else:
-                    yield item
+                    yield replace(item, path=knowing.text(item.path)[0])
         elif path.exists():
             yield from _of_file(path, given, redactor)
         else:
@@ -113,9 +117,11 @@ def _of_traces(path: Path, name: str, redactor: Redactor) -> Iterator[Finding]:
     from evaltrace.files import read_traces
     from evaltrace.redact import Finding, find_in_trace
 
+    said, _ = redactor.text(name)
     for trace in read_traces(path):
+        trace_id, _ = redactor.text(trace.trace_id)
         for hit in find_in_trace(redactor, trace):
-            yield Finding(name, None, hit.field, hit.rule, hit.digest, hit.trace_id)
+            yield Finding(said, None, hit.field, hit.rule, hit.digest, trace_id)
 
 
 def _holds_traces(path: Path) -> bool:
@@ -131,4 +137,4 @@ def _holds_traces(path: Path) -> bool:
 def _print_json(result: dict[str, object]) -> None:
     import json
 
-    click.echo(json.dumps(result, indent=2))
+    click.echo(printable_json(json.dumps(result, indent=2)))

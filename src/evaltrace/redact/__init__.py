@@ -6,14 +6,15 @@ Rules are data (`RULES`, and `read_rules` for one's own). A `Redactor` applies t
 
 from evaltrace.redact.copies import Copied, SecretsLeft, copy_redacted, secrets_left
 from evaltrace.redact.custom import RuleRefused, read_rules
-from evaltrace.redact.keys import read_key
-from evaltrace.redact.known import is_configuration, known_values
+from evaltrace.redact.keys import KEY_NOT_KEPT, read_key
+from evaltrace.redact.known import fair_share, is_configuration, known_values
 from evaltrace.redact.markers import MARKER
 from evaltrace.redact.redactor import RULES, Place, Redactor
 from evaltrace.redact.rules import Rule
-from evaltrace.redact.scanning import Finding, files_below, scan, scan_file
+from evaltrace.redact.scanning import Finding, files_below, known_in, scan, scan_file
 from evaltrace.redact.traces import TraceFinding, find_in_trace, is_clean, redact_trace
 from evaltrace.redact.written import (
+    check_records,
     check_trace,
     marked,
     redact_encoded,
@@ -23,6 +24,7 @@ from evaltrace.redact.written import (
 )
 
 __all__ = [
+    "KEY_NOT_KEPT",
     "MARKER",
     "RULES",
     "Copied",
@@ -33,12 +35,15 @@ __all__ = [
     "RuleRefused",
     "SecretsLeft",
     "TraceFinding",
+    "check_records",
     "check_trace",
     "copy_redacted",
+    "fair_share",
     "files_below",
     "find_in_trace",
     "is_clean",
     "is_configuration",
+    "known_in",
     "known_values",
     "marked",
     "read_key",

@@ -8,23 +8,22 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evaltrace.errors import EvaltraceError, OutputFailure, Problem
-from evaltrace.redact.known import is_configuration, known_values
 from evaltrace.redact.redactor import Redactor
 from evaltrace.redact.scanning import (
     Finding,
     files_below,
     is_binary,
+    known_in,
     open_regular,
     pieces_of,
     scan_file,
     unreadable,
 )
 
-_SETTINGS = 1 << 22
 _DEAD_AFTER = 86_400
 """Seconds without a new file in it after which an unfinished copy is of no use."""
 
@@ -56,27 +55,19 @@ def copy_redacted(source: Path, target: Path, redactor: Redactor) -> Copied:
     if os.path.lexists(target):
         hint = "Name another folder, or remove it."
         raise OutputFailure("there is something already", where=str(target), hint=hint)
-    copied = Copied()
-    knowing = redactor.knowing(_known_in(origin))
+    known, problems = known_in(origin)
+    copied = Copied(problems=problems)
+    knowing = redactor.knowing(known)
     try:
         with _made_whole(place) as folder:
             _copy(origin, folder, knowing, copied)
             check_clean(folder, knowing)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OutputFailure(f"cannot write the copy ({reason})", where=str(target)) from error
+        hint = "Check that the folder may be written to and has space left, or name another one."
+        what = f"cannot write the copy ({reason})"
+        raise OutputFailure(what, where=str(target), hint=hint) from error
     return copied
-
-
-def _known_in(folder: Path) -> tuple[str, ...]:
-    return known_values(_settings_in(folder))
-
-
-def _settings_in(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for item in files_below(folder):
-        if isinstance(item, tuple) and is_configuration(item[1]):
-            with suppress(OSError), open_regular(item[0]) as file:
-                yield item[1], file.read(_SETTINGS)
 
 
 @contextmanager
@@ -108,23 +99,44 @@ def _remove_dead(place: Path) -> None:
 
 
 def _copy(source: Path, folder: Path, redactor: Redactor, copied: Copied) -> None:
+    looked_at: set[str] = set()
     for item in files_below(source):
         if isinstance(item, Problem):
-            copied.problems.append(item)
+            copied.problems.append(replace(item, path=redactor.text(item.path)[0]))
             continue
         path, name = item
+        copied.problems += _named_by_secrets(name, redactor, looked_at)
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             kept = _copy_file(path, target, name, redactor, copied)
         except _Unreadable as fault:
-            copied.problems.append(unreadable(name, fault.error))
+            copied.problems.append(unreadable(redactor.text(name)[0], fault.error))
             kept = False
         if kept:
             shutil.copystat(path, target)
             copied.files += 1
         else:
             target.unlink(missing_ok=True)
+
+
+def _named_by_secrets(name: str, redactor: Redactor, seen: set[str]) -> Iterator[Problem]:
+    """Report the folders and the file of a path whose own names hold secrets, each once."""
+    above = ""
+    for part in name.split("/"):
+        above = f"{above}/{part}" if above else part
+        if above in seen:
+            continue
+        seen.add(above)
+        counts = redactor.text(part)[1]
+        if counts:
+            rules = ", ".join(sorted(counts))
+            yield Problem(
+                code="secret_in_name",
+                path=redactor.text(above)[0],
+                message=f"its name has what looks like a secret ({rules}), and is kept in the copy",
+                hint="Rename it in the copy before you share that.",
+            )
 
 
 class _Unreadable(Exception):
@@ -157,7 +169,7 @@ def _copy_file(path: Path, target: Path, name: str, redactor: Redactor, copied: 
         copied.problems.append(
             Problem(
                 code="secret_in_binary",
-                path=name,
+                path=redactor.text(name)[0],
                 message=f"left out: it is no text and has what looks like a secret ({rules})",
                 hint="Look into it; copy it yourself where nothing in it is secret.",
             )

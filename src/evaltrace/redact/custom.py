@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+import warnings
 from pathlib import Path
 
 # No public way leads to the parts of a pattern.
@@ -28,6 +29,7 @@ from evaltrace.untrusted import one_line
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _WAYS = 10_000
 """Ways in which a pattern may be tried at one place of a text, whatever the text."""
+_TWO_WAYS = "a class that can be read in two ways"
 _LONGEST = 2000
 _LIMIT = 1 << 20
 _LOOKING = {_codes.ASSERT, _codes.ASSERT_NOT, _codes.GROUPREF, _codes.GROUPREF_EXISTS}
@@ -76,6 +78,8 @@ def _checked(given: _Given, path: Path) -> Rule:
     if fault:
         where = f"{path}: rule {one_line(given.name, 40)}"
         hint = "Give each repetition a bound, such as {8,64}; do not nest repetitions."
+        if fault.startswith(_TWO_WAYS):
+            hint = r"Within a class write \[ for [, and \-, \&, \~, \| for two of these marks."
         raise RuleRefused(fault, where=where, hint=hint)
     return Rule(
         name=given.name,
@@ -108,10 +112,14 @@ def _fault(given: _Given) -> str | None:
     if len(given.pattern) > _LONGEST:
         return f"the pattern is longer than {_LONGEST} characters"
     try:
-        parsed = _parser.parse(given.pattern)
-        re.compile(given.pattern)
+        with warnings.catch_warnings(action="error", category=FutureWarning):
+            parsed = _parser.parse(given.pattern)
+            re.compile(given.pattern)
     except (re.error, RecursionError, OverflowError) as error:
         return f"no regular expression ({error})"
+    except FutureWarning as warning:
+        # Later versions of Python, and the sieve now, read it as a set within a set.
+        return f"{_TWO_WAYS} ({warning})"
     if parsed.getwidth()[0] == 0:
         return "the pattern can match nothing at all"
     return _dangers(parsed) or _refused_by_sieve(given)

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -22,9 +22,14 @@ _WIDE = 60
 """Columns from which on a line may have been broken for its length."""
 
 _OWN_WORD = re.compile(r"[A-Z]?[a-z]+(?:[_-][A-Za-z][a-z]*)*|[A-Z]{2,}(?:_[A-Z0-9]+)*")
+_NEXT_WORD = re.compile(r"[A-Z]?[a-z]*(?:[_-][A-Za-z][a-z]*)*|[A-Z]{2,}(?:_[A-Z0-9]+)*|\d{1,3}")
+"""What a text may begin with on its own: a word, a name, a small number."""
 _IN_BASE64 = re.compile(r"[A-Za-z0-9+/_-]*")
 _REACH = 6000
-_HALF = 256
+_HEAD = 24
+"""Characters of half a known value that are looked for: more would only take memory."""
+_FEW = 32
+"""Known values up to which each is looked for in each text."""
 
 
 # Base64.
@@ -98,25 +103,51 @@ def spellings(value: str) -> list[str]:
     return sorted(forms, key=lambda form: (-len(form), form))
 
 
-@lru_cache(maxsize=512)
-def _known_pattern(value: str) -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, spellings(value))))
+# The sets of the last trials: their sizes have a bound, those of single values add up.
+@lru_cache(maxsize=8)
+def _spelled(values: tuple[str, ...]) -> tuple[int, dict[str, list[tuple[str, str]]]]:
+    """Give the spellings, each with its value, by how they begin, and the length of that."""
+    forms = [(form, value) for value in values for form in spellings(value)]
+    size = min((len(form) for form, _ in forms), default=1)
+    begun: dict[str, list[tuple[str, str]]] = {}
+    for form, value in forms:
+        begun.setdefault(form[:size], []).append((form, value))
+    return size, begun
 
 
 def find_known(text: str, values: Iterable[str]) -> Iterator[Span]:
-    """Find known values in any of their spellings."""
-    for value in values:
-        if not any(form in text for form in spellings(value)):
-            continue
-        for match in _known_pattern(value).finditer(text):
-            yield Span(match.start(), match.end(), "known-value", RANKS["known"], value)
+    """Find known values in any of their spellings; the places of several may overlap."""
+    known = tuple(values)
+    size, begun = _spelled(known)
+    heads: Iterable[str] = begun
+    if len(known) > _FEW:
+        starts = range(len(text) - size + 1)
+        heads = sorted({text[n : n + size] for n in starts if text[n : n + size] in begun})
+    for head in heads:
+        for form, value in begun[head]:
+            place = text.find(form)
+            while place != -1:
+                end = place + len(form)
+                yield Span(place, end, "known-value", RANKS["known"], value)
+                place = text.find(form, end)
+
+
+def outside(spans: Iterable[Span], markers: list[tuple[int, int]]) -> Iterator[Span]:
+    """Leave out what reaches into a marker, given in order: a part of that is no secret.
+
+    Else a value such as `]abc` would be found behind each marker that it was replaced by.
+    """
+    for span in spans:
+        number = bisect_left(markers, (span.end,)) - 1
+        if number < 0 or markers[number][1] <= span.start:
+            yield span
 
 
 def known_sieve(value: str) -> str:
     """Give a pattern that any part of a known value fits which is half of it or more."""
     halves = set()
     for form in spellings(value):
-        half = min(_HALF, max(4, len(form) // 2))
+        half = min(_HEAD, max(4, len(form) // 2))
         halves |= {form[:half], form[-half:]}
     return "|".join(sorted(map(_escaped, halves)))
 
@@ -129,9 +160,13 @@ def _escaped(text: str) -> str:
 
 
 Find = Callable[[str], list[Span]]
+Believed = Callable[[Span, Sequence[str], Sequence[int]], bool]
+"""Tells of a find over pieces, given these and where they start, whether it is one secret."""
 
 
-def find_across(pieces: Sequence[str], find: Find) -> list[list[Span]]:
+def find_across(
+    pieces: Sequence[str], find: Find, believed: Believed | None = None
+) -> list[list[Span]]:
     """Find the secrets that lie in more than one piece of a text; give the part in each piece."""
     found: list[list[Span]] = [[] for _ in pieces]
     starts = [0]
@@ -139,6 +174,8 @@ def find_across(pieces: Sequence[str], find: Find) -> list[list[Span]]:
         starts.append(starts[-1] + len(piece))
     for span in find("".join(pieces)):
         first = bisect_right(starts, span.start) - 1
+        if believed is not None and not believed(span, pieces, starts):
+            continue
         for number in range(first, len(pieces)):
             start, end = starts[number], starts[number + 1]
             if start >= span.end:
@@ -155,6 +192,31 @@ def find_across(pieces: Sequence[str], find: Find) -> list[list[Span]]:
     return found
 
 
+def find_split(pieces: Sequence[str], find: Find) -> list[list[Span]]:
+    """Find the secrets that lie in more than one text; give the part in each.
+
+    A token that is whole in its own text does not go on with a word of the next.
+    """
+
+    def is_one(span: Span, pieces: Sequence[str], starts: Sequence[int]) -> bool:
+        first = bisect_right(starts, span.start) - 1
+        end = starts[first + 1]
+        if span.rank == RANKS["known"] or span.end <= end:
+            return True
+        last = bisect_right(starts, span.end - 1) - 1
+        rest = (
+            pieces[number][: span.end - starts[number]]
+            for number in range(first + 1, last + 1)
+            if pieces[number]
+        )
+        if not all(_NEXT_WORD.fullmatch(part) for part in rest):
+            return True
+        start = span.start - starts[first]
+        return all((s.start, s.end) != (start, len(pieces[first])) for s in find(pieces[first]))
+
+    return find_across(pieces, find, is_one)
+
+
 def find_wrapped(text: str, plain: Sequence[Span], find: Find) -> list[Span]:
     """Find the secrets that a line break cuts in two, and give the part in each line.
 
@@ -167,13 +229,15 @@ def find_wrapped(text: str, plain: Sequence[Span], find: Find) -> list[Span]:
     edges = [0, *(place for wrap in wraps for place in wrap), len(text)]
     lines = list(zip(edges[::2], edges[1::2], strict=True))
     pieces = [text[start:end] for start, end in lines]
-    groups: dict[tuple[str, str], list[Span]] = {}
+    groups: list[list[Span]] = []
     for (start, _), parts in zip(lines, find_across(pieces, find), strict=True):
         for part in parts:
             placed = part._replace(start=part.start + start, end=part.end + start)
-            groups.setdefault((part.rule, part.secret), []).append(placed)
+            if part.first:
+                groups.append([])
+            groups[-1].append(placed)
     whole = {span.end for span in plain}
-    return [part for group in groups.values() for part in _believed(group, text, whole)]
+    return [part for group in groups for part in _believed(group, text, whole)]
 
 
 def _believed(parts: list[Span], text: str, whole: set[int]) -> list[Span]:

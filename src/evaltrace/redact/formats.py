@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from evaltrace.redact.rules import CUT, START, Rule, token
+from evaltrace.redact.outlines import SPACE, any_case
+from evaltrace.redact.rules import BEFORE, CUT, START, Rule, token
 
 _WORD = r"[A-Za-z0-9_-]"
 _ALNUM = "[A-Za-z0-9]"
@@ -38,7 +39,8 @@ _CLOUDS = (
         pattern=r"(?:secret_?access_?key|aws_?secret(?:_?key)?)(?:\\{0,15}[\"'])?\s{0,4}(?:=>|[:=,])"
                 r"\s{0,4}(?:\\{0,15}[\"'])?(?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])",
         needles=("secret",), ignore_case=True, min_entropy=3.5, check="random",
-        sieve=r"(?i:secret_?access_?key|aws_?secret(?:_?key)?)(?:\\{0,15}[\"'])?\s{0,4}(?:=>|[:=,])",
+        sieve=any_case("secret_?access_?key|aws_?secret(?:_?key)?").join(("(?:", ")"))
+              + rf"(?:\\*[\"'])?{SPACE}*(?:=>|[:=,])",
         example="aws_secret_access_key = …",
     ),
     Rule(
@@ -108,7 +110,7 @@ _SERVICES = (
     Rule(
         name="telegram-token", title="Telegram bot token", kind="format",
         pattern=START + rf"\d{{8,10}}:AA{_WORD}{{33}}(?!{_WORD})", needles=(":AA",),
-        sieve=f"[0-9]:AA{_WORD}{{8}}", min_entropy=3.0, example="123456789:AA…",
+        sieve=rf"[0-9\x7f]:AA{_WORD}{{8}}", min_entropy=3.0, example="123456789:AA…",
     ),
 )  # fmt: skip
 
@@ -118,7 +120,7 @@ _KEYS = (
         pattern=START + rf"eyJ{_WORD}{{10,1500}}\.(?:eyJ{_WORD}{{8,3000}}\.{_WORD}{{8,1500}}"
                 rf"|{_WORD}{{0,1500}}\.{_WORD}{{8,200}}\.{_WORD}{{8,3000}}\.{_WORD}{{8,200}})",
         needles=("eyJ",),
-        sieve=rf"eyJ{_WORD}{{2}}{_WORD}*(?:\.{_WORD}|{CUT})", check="jwt",
+        sieve=rf"{BEFORE}eyJ{_WORD}{{2}}{_WORD}*(?:\.{_WORD}|{CUT})", check="jwt",
         prefixes=("eyJhbGci", "eyJ0eXAi", "eyJraWQi"), example="eyJ….eyJ….…",
     ),
     Rule(

@@ -12,8 +12,13 @@ from evaltrace.errors import Problem
 VARIABLE = "EVALTRACE_REDACTION_KEY"
 """Names the environment variable that holds the key itself."""
 
+KEY_NOT_KEPT = "redaction_key_not_kept"
+"""The code of the Problem that digests of this run compare with no other."""
+
 _FILE = "redaction.key"
 _SIZE = 32
+_LEAST = 16
+"""Bytes of a key below which it can be guessed, and by it what a digest stands for."""
 
 
 def read_key(folder: Path | None = None) -> tuple[bytes, Problem | None]:
@@ -21,22 +26,32 @@ def read_key(folder: Path | None = None) -> tuple[bytes, Problem | None]:
 
     The same user so gets the same bytes out of the same input, and nobody without the key can
     tell by a digest what a secret was. It lies in `redaction.key` in the user's data folder,
-    readable by the user alone. Where it cannot be kept, it lasts for this run: a Problem says so.
+    readable by the user alone. Where it cannot be kept, it lasts for this run: a Problem says so,
+    and of a short key of the environment that it can be guessed.
     """
-    given = os.environ.get(VARIABLE)
+    given = os.environ.get(VARIABLE, "").encode("utf-8", "surrogateescape")
     if given:
-        return given.encode("utf-8", "surrogateescape"), None
+        return given, None if len(given) >= _LEAST else _too_short(len(given))
     path = (_data_folder() if folder is None else folder) / _FILE
     try:
         return _kept_key(path), None
     except OSError as error:
         reason = error.strerror or str(error)
         return secrets.token_bytes(_SIZE), Problem(
-            code="redaction_key_not_kept",
+            code=KEY_NOT_KEPT,
             path=_FILE,
             message=f"the key for digests of secrets cannot be kept ({reason})",
             hint=f"Digests of this run compare with no other. Set {VARIABLE}, or XDG_DATA_HOME.",
         )
+
+
+def _too_short(size: int) -> Problem:
+    return Problem(
+        code="redaction_key_short",
+        path=VARIABLE,
+        message=f"the key for digests of secrets has {size} bytes and can be guessed",
+        hint=f"Who guesses it can try out what a digest stands for. Give {_LEAST} bytes or more.",
+    )
 
 
 def _data_folder() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from bisect import bisect_right
 from collections import Counter
 
 SHORT = 8
@@ -47,10 +48,13 @@ def new_markers(before: str, after: str, counts: Counter[str]) -> list[tuple[str
 
 
 def is_replaced(text: str, start: int, end: int, markers: list[tuple[int, int]]) -> bool:
-    """Tell whether a place holds nothing but markers and what joins them."""
+    """Tell whether a place holds nothing but markers, given in order, and what joins them."""
     left, place = [], start
-    for first, last in markers:
-        if last <= start or first >= end:
+    for number in range(max(0, bisect_right(markers, (start, start)) - 1), len(markers)):
+        first, last = markers[number]
+        if first >= end:
+            break
+        if last <= start:
             continue
         left.append(text[place : max(first, place)])
         place = last

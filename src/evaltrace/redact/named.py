@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from evaltrace.redact.contexts import NEEDLES, SUFFIX, WEAK_NEEDLES, WEAK_WORDS, WORDS
-from evaltrace.redact.markers import MARKER
+from evaltrace.redact.markers import MARKER, OPENING, marked_spans
 from evaltrace.redact.values import (
     entropy,
     is_random,
@@ -44,6 +46,11 @@ _DIGEST = re.compile(
 )
 _PARTS = re.compile(r"[-_.:/]")
 _LOGIN = re.compile(r"pass|pwd", re.I)
+_MIXED = re.compile(r"[^a-z_.:/+-]")
+"""What every random value has one of."""
+_SPACE = re.compile(r"\s")
+_NESTED = 8
+"""Names within the value of another, without a secret, after which only the last is looked at."""
 _IDENTIFIER = re.compile(r"[a-z]+(?:_[a-z0-9]+)+|[a-z]{1,5}\d?|[a-z]+(?:[A-Z][a-z]+)+\d?")
 
 
@@ -60,35 +67,75 @@ def _names(weak: bool) -> re.Pattern[str]:
     return re.compile(rf"(?:{words}){SUFFIX}(?![A-Za-z0-9_])", re.I)
 
 
-def _name_ends(text: str, weak: bool) -> Iterator[tuple[int, int]]:
-    """Find the words that say secret; looking for a part of each is quicker than for all."""
+def _name_ends(text: str, weak: bool) -> Iterator[list[tuple[int, int]]]:
+    """Find the words that say secret; looking for a part of each is quicker than for all.
+
+    Those of one part come together, in order. Names in markers are left.
+    """
     small = text.lower()
     if len(small) != len(text):  # a letter has become two
         small = text
+    markers = marked_spans(text)
     for needle in WEAK_NEEDLES if weak else NEEDLES:
+        ends = []
         place = small.find(needle)
         while place != -1:
+            number = bisect_right(markers, (place, len(text))) - 1
+            if number >= 0 and place < markers[number][1]:
+                place = small.find(needle, markers[number][1])
+                continue
             start, end = max(0, place - _BEFORE), place + len(needle) + _SUFFIX
             for match in _names(weak).finditer(text, start, end):
                 if match.start() <= place < match.end():
-                    yield match.span()
+                    ends.append(match.span())
             place = small.find(needle, place + len(needle))
+        yield ends
 
 
 def find_named(text: str, weak: bool) -> Iterator[Named]:
     """Find the secret values behind names; `weak` ones are those of WEAK_WORDS."""
-    for first, last in _name_ends(text, weak):
-        after = _AFTER.match(text, last)
-        if after is None:
+    for ends in _name_ends(text, weak):
+        yield from _secrets_behind(text, ends, weak)
+
+
+def _secrets_behind(text: str, ends: list[tuple[int, int]], weak: bool) -> Iterator[Named]:
+    """Find the secret values behind names that are given in order.
+
+    A value without quotes may hold the next name. A name in a secret is not judged: its value
+    is a part of that. In what is none, only some are: else time would grow with each letter.
+    """
+    secret = reach = nested = 0
+    last_of_all = (len(text) + 1, 0)
+    for (first, last), (following, _) in pairwise([*ends, last_of_all]):
+        value, quoted = _value_behind(text, first, last)
+        if value is None:
             continue
-        before = _NAME_BEFORE.search(text, max(0, first - 60), first)
-        prefix = before[0] if before else ""
-        name = text[first:last]
-        if _NOT_SECRET.search(prefix) or not _joined(after, (prefix + name).startswith("-")):
-            continue
-        value = _quoted(text, after) if after["open"] else _bare(text, after, prefix + name)
-        if value is not None and is_secret(text[value.start : value.end], name, weak=weak):
+        if not quoted and value.start < secret:
+            secret = max(secret, value.end)
             yield value
+            continue
+        nested = nested + 1 if first < reach else 0
+        reach = max(reach, value.end)
+        if nested > _NESTED and following < value.end:
+            continue
+        if is_secret(text[value.start : value.end], text[first:last], weak=weak):
+            secret = secret if quoted else value.end
+            yield value
+
+
+def _value_behind(text: str, first: int, last: int) -> tuple[Named | None, bool]:
+    """Find the value behind the end of a name, and tell whether it is in quotes."""
+    after = _AFTER.match(text, last)
+    if after is None:
+        return None, False
+    before = _NAME_BEFORE.search(text, max(0, first - 60), first)
+    name = (before[0] if before else "") + text[first:last]
+    prefix = name[: len(name) - (last - first)]
+    if _NOT_SECRET.search(prefix) or not _joined(after, name.startswith("-")):
+        return None, False
+    if after["open"]:
+        return _quoted(text, after), True
+    return _bare(text, after, name), False
 
 
 def _joined(after: re.Match[str], flag: bool) -> bool:
@@ -142,15 +189,19 @@ def _bare(text: str, after: re.Match[str], name: str) -> Named | None:
 
 def is_secret(value: str, name: str, *, weak: bool = False) -> bool:
     """Tell whether a value is secret, given the end of the name that it stands behind."""
-    value = MARKER.sub("", value)
-    if not 4 <= len(value) <= _LONGEST or any(mark.isspace() for mark in value):
+    if OPENING in value:
+        value = MARKER.sub("", value)
+    if not 4 <= len(value) <= _LONGEST or _SPACE.search(value):
+        return False
+    login = not weak and _LOGIN.search(name)
+    if not (login or _MIXED.search(value)):
         return False
     if is_stand_in(value) or is_reference(value):
         return False
     if weak:
         rest = _DIGEST.sub("", value).strip("-_.:")
         return any(len(part) >= 16 and is_random(part, 3.3) for part in _PARTS.split(rest))
-    if _LOGIN.search(name):
+    if login:
         return len(value) >= 6 and not is_words(value) and not value.isdigit()
     return len(value) >= 8 and entropy(value) >= 2.5 and is_random(value, 2.5)
 

@@ -11,18 +11,25 @@ import re
 from collections.abc import Iterator
 
 _LINE = (
-    r"(?:(?:\\+r)?\\+n|\r?\n)[ \t]{0,40}"
+    r"(?:(?:\\{1,32}r)?\\{1,32}n|\r?\n)[ \t]{0,40}"
     r"(?:\d{1,6}(?:\t|→|[ ]?\|)[ \t]?)?"
     r"(?:[+|>](?:[ ](?=[A-Za-z0-9]))?|-(?!----[^-])[ ]?)?[ \t]{0,20}"
 )
 _BREAK = re.compile(_LINE)
-_NO_RUN = re.compile(r"[A-Z][A-Za-z-]{2,20}: [^\n\\\"]{0,100}|\[redacted:[a-z0-9-]+:[0-9a-f]+\]")
+_EDGE = "-----(?:BEGIN|END)"
+# No header goes on into another key: else each key of many would be read to the end of all.
+_NO_RUN = re.compile(
+    rf"[A-Z][A-Za-z-]{{2,20}}: (?:(?!{_EDGE})[^\n\\\"]){{0,100}}"
+    r"|\[redacted:[a-z0-9-]{1,40}:[0-9a-f]{8}\]"
+)
 _RUN = re.compile(r"[A-Za-z0-9+/=]+")
 _GAP = re.compile(r"[ \t\"'`,+]{1,8}")
 _END = "-----END"
 _SURE = 40
 _LONGEST = 20_000
 _LINE_REACH = 160
+_EMPTY = 4
+"""Empty lines above the end of a key after which it is looked for no further."""
 _AT_END = re.compile(r"(?:[A-Za-z0-9+/=]{1,80})\Z")
 
 
@@ -71,8 +78,8 @@ def _runs_before(text: str, place: int) -> list[tuple[int, int]]:
     """List the lines of a key whose beginning is missing."""
     runs: list[tuple[int, int]] = []
     floor = max(0, place - _LONGEST)
-    end = place
-    while end > floor:
+    end, empty = place, 0
+    while end > floor and empty <= _EMPTY:
         breaks = list(_BREAK.finditer(text, max(floor, end - _LINE_REACH), end))
         if not breaks:
             break
@@ -83,6 +90,7 @@ def _runs_before(text: str, place: int) -> list[tuple[int, int]]:
             break
         if first < end:
             runs.append((first, end))
+        empty = 0 if first < end else empty + 1
         end = breaks[-1].start()
     if runs and runs[-1][1] - runs[-1][0] < 16:
         runs.pop()

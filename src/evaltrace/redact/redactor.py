@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -15,17 +15,28 @@ from evaltrace.redact.contexts import CONTEXTS, PERSONAL, WEAK_WORDS, WORDS
 from evaltrace.redact.documents import rewrite_document, segments
 from evaltrace.redact.encoded import (
     base64_needles,
-    find_across,
     find_in_base64,
     find_known,
+    find_split,
     find_wrapped,
     known_sieve,
+    outside,
 )
 from evaltrace.redact.formats import FORMATS
-from evaltrace.redact.markers import SHORT, is_replaced, marked_spans, new_markers, to_marker
+from evaltrace.redact.halves import NOTED, find_halves
+from evaltrace.redact.markers import (
+    MARKER,
+    OPENING,
+    SHORT,
+    is_replaced,
+    marked_spans,
+    new_markers,
+    to_marker,
+)
 from evaltrace.redact.named import field_value, names_secret
-from evaltrace.redact.rules import RANKS, Rule
-from evaltrace.redact.sieve import sieve_for, windows
+from evaltrace.redact.outlines import OTHER
+from evaltrace.redact.rules import CUT, RANKS, Rule
+from evaltrace.redact.sieve import sieve_for, to_ascii, windows
 from evaltrace.redact.spans import Span, find_spans, merged
 
 RULES: tuple[Rule, ...] = (*FORMATS, *CONTEXTS)
@@ -36,6 +47,8 @@ _PASSES = 8
 _DIGITS = 16
 _DEEPEST = 4
 _NAME, _VALUE = 80, 5000
+_WORD = re.compile(r"[^\s\"'`\\]*")
+_NEXT_LINE = re.compile(r"(\r?\n|(?:\\{1,4}r)?\\{1,4}n)[^\s\"'`\\]+")
 _NAMING = re.compile(f"{WORDS}|{WEAK_WORDS}|pass|authorization|cookie", re.I)
 
 
@@ -81,6 +94,11 @@ class Redactor:
         more = {*self.known, *values}
         return self if more == set(self.known) else _restored(self.rules, self.key, tuple(more))
 
+    def knowing_only(self, values: Iterable[str]) -> Redactor:
+        """Give a redactor that removes these values and no others, by the same rules."""
+        only = tuple(sorted(set(values)))
+        return self if only == self.known else _restored(self.rules, self.key, only)
+
     @cached_property
     def fingerprint(self) -> str:
         """Name the rules and the key, not the known values: what kept traces depend on."""
@@ -94,8 +112,13 @@ class Redactor:
 
     def is_clean(self, text: bytes | str) -> bool:
         """Tell whether a text, as JSON or not, surely has nothing to replace; False is doubt."""
-        given = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        return not self._may_match(given)
+        return not self._may_match(text)
+
+    def is_clean_across(self, joined: str) -> bool:
+        """Tell whether surely no secret lies in two of the texts that were joined."""
+        if not self._may_match(joined):
+            return True
+        return not (self._may_be_format(joined) or self._may_be_known(joined))
 
     def text(self, text: str, field: str = "") -> tuple[str, Counter[str]]:
         """Redact a text that stands behind a name; count what was replaced, by rule.
@@ -108,7 +131,9 @@ class Redactor:
     def redacted(self, text: str, field: str, counts: Counter[str], depth: int = 0) -> str:
         """Redact a text and add to the counts."""
         if field and _NAMING.search(field):
-            text = self._field(text, field, counts)
+            # As it is named when it is looked at again.
+            named = MARKER.sub("", self.text(field)[0])
+            text = self._field(text, named, counts) if _NAMING.search(named) else text
         if not self._may_match(text):
             return text
         if depth == _DEEPEST:
@@ -141,33 +166,73 @@ class Redactor:
         spans = self._over(text, self._spans)
         return [Place(s.start, s.end, s.rule, self._marker(s), s.first) for s in spans]
 
-    def pieces(self, pieces: Sequence[str]) -> list[tuple[str, Counter[str]]]:
-        """Redact the secrets that lie in more than one of the texts that follow each other."""
-        parts = find_across(pieces, lambda text: self._over(text, self._strong))
-        after: list[tuple[str, Counter[str]]] = []
+    def pieces(self, pieces: Sequence[str]) -> list[tuple[str, Counter[str], list[str]]]:
+        """Redact the secrets that lie in more than one of the texts that follow each other.
+
+        Each text comes with counts, and with the parts of secrets that stood in it.
+        """
+        parts = find_split(pieces, lambda text: self._over(text, self._strong))
+        after: list[tuple[str, Counter[str], list[str]]] = []
         for piece, found in zip(pieces, parts, strict=True):
             counts: Counter[str] = Counter()
             left = [span for span in found if not _is_marked(piece, span)]
-            after.append((self._replaced(piece, left, counts), counts))
+            gone = [piece[span.start : span.end] for span in left]
+            after.append((self._replaced(piece, left, counts), counts, gone))
         return after
 
+    def _may_match(self, text: str | bytes) -> bool:
+        if self._may_fit(text) or self._has_half(text):
+            return True
+        if not (self.known or self._own):
+            return False
+        given = text if isinstance(text, str) else text.decode("utf-8", "replace")
+        return self._may_be_known(given) or self._may_be_own(given)
+
+    def _has_half(self, text: str | bytes) -> bool:
+        noted = NOTED in text if isinstance(text, str) else NOTED.encode() in text
+        if not noted:
+            return False
+        given = text if isinstance(text, str) else text.decode("utf-8", "replace")
+        return any(find_halves(given, self.rules, self.known))
+
     @cached_property
-    def _may_match(self) -> Callable[[str], bool]:
-        rules = sieve_for((*(rule.sieve for rule in self.rules), _coded(self.rules)))
-        known = self._may_be_known
-        return (lambda text: rules(text) or known(text)) if self.known else rules
+    def _may_fit(self) -> Callable[[str | bytes], bool]:
+        rules = tuple(rule.sieve for rule in self.rules if rule.finder != "own")
+        look = sieve_for((*rules, _coded(self.rules)))
+
+        def may_fit(text: str | bytes) -> bool:
+            plain = to_ascii(text)
+            if not look(plain):
+                return False
+            # Names are left before markers, which the rules know and the sieve does not.
+            return OPENING not in plain or look(MARKER.sub(OTHER, plain))
+
+        return may_fit
 
     @cached_property
     def _may_be_known(self) -> Callable[[str], bool]:
-        return sieve_for(tuple(known_sieve(value) for value in self.known))
+        look = sieve_for(tuple(known_sieve(value) for value in self.known))
+        plain = all(value.isascii() for value in self.known)
+        return (lambda text: look(to_ascii(text))) if plain else look
+
+    @cached_property
+    def _own(self) -> tuple[str, ...]:
+        return tuple(rule.sieve for rule in self.rules if rule.finder == "own")
+
+    @cached_property
+    def _may_be_own(self) -> Callable[[str], bool]:
+        return sieve_for(self._own)
 
     @cached_property
     def _may_be_format(self) -> Callable[[str], bool]:
-        return sieve_for(tuple(rule.sieve for rule in self.rules if rule.kind == "format"))
+        formats = (r for r in self.rules if r.kind == "format" and r.finder != "own")
+        look = sieve_for((*(rule.sieve for rule in formats), _coded(self.rules)))
+        return lambda text: look(to_ascii(text)) or self._may_be_own(text)
 
     @cached_property
     def _may_be_coded(self) -> Callable[[str], bool]:
-        return sieve_for((_coded(self.rules),))
+        look = sieve_for((_coded(self.rules),))
+        return lambda text: look(to_ascii(text))
 
     @cached_property
     def _others(self) -> tuple[Rule, ...]:
@@ -178,15 +243,21 @@ class Redactor:
         return tuple(r for r in self.rules if r.kind == "format" and r.finder is None)
 
     def _plain(self, text: str, counts: Counter[str]) -> str:
-        for _ in range(_PASSES):
+        for left in range(_PASSES, 0, -1):
             found = self.places(text)
             if not found:
                 break
             parts, place = [], 0
             for span in found:
+                if span.start < place:
+                    continue
                 parts += [text[place : span.start], span.marker]
+                # Behind each of many tokens in a row the next is seen: at last all go together.
                 place = span.end
                 counts[span.rule] += span.first
+                if left == 1:
+                    more, place = _without_rest(text, place, span.marker)
+                    parts += more
             text = "".join([*parts, text[place:]])
         return text
 
@@ -214,17 +285,18 @@ class Redactor:
         return found
 
     def _spans(self, text: str) -> list[Span]:
-        strong = self._may_be_format(text) or self._may_be_coded(text) or self._may_be_known(text)
+        strong = self._may_be_format(text) or self._may_be_known(text)
         found = find_spans(text, self.rules if strong else self._others)
         if strong:
             found += self._coded_or_known(text)
             found += find_wrapped(text, found, self._strong)
+        found += find_halves(text, self.rules, self.known)
         markers = marked_spans(text)
         return [s for s in found if not is_replaced(text, s.start, s.end, markers)]
 
     def _coded_or_known(self, text: str) -> list[Span]:
         coded = find_in_base64(text, self._formats) if self._may_be_coded(text) else ()
-        return [*coded, *find_known(text, self.known)]
+        return [*coded, *outside(find_known(text, self.known), marked_spans(text))]
 
     def _over(self, text: str, find: Callable[[str], list[Span]]) -> list[Span]:
         """Find spans in the parts of a text that have to be looked at."""
@@ -250,6 +322,21 @@ class Redactor:
         return to_marker(span.rule, span.secret, self.key)
 
 
+def _without_rest(text: str, place: int, marker: str) -> tuple[list[str], int]:
+    """Replace the rest of a word, and the lines below that begin with one; give the place behind.
+
+    Lines are kept: each has the marker.
+    """
+    parts: list[str] = []
+    rest = _WORD.match(text, place)
+    while rest:
+        place = rest.end()
+        rest = _NEXT_LINE.match(text, place)
+        if rest:
+            parts += [rest[1], marker]
+    return parts, place
+
+
 def _is_marked(text: str, span: Span) -> bool:
     return is_replaced(text, span.start, span.end, marked_spans(text))
 
@@ -258,9 +345,12 @@ def _restored(rules: tuple[Rule, ...], key: bytes, known: tuple[str, ...]) -> Re
     return Redactor(rules, key=key, known=known)
 
 
-def _coded(rules: Sequence[Rule]) -> str:
+@lru_cache(maxsize=16)
+def _coded(rules: tuple[Rule, ...]) -> str:
     """Give the pattern of what the beginnings of tokens are in base64."""
     coded = {needle for r in rules for prefix in r.prefixes for needle in base64_needles(prefix)}
-    return (
-        f"(?:{'|'.join(sorted(coded))})[A-Za-z0-9+/_-]{{12}}" if coded else "[^\\x00-\\x{10ffff}]"
-    )
+    if not coded:
+        return r"[^\x00-\x7f]"
+    # As long as the shortest token, or cut by a line break.
+    rest = f"[A-Za-z0-9+/_-]{{8}}|[A-Za-z0-9+/_-]{{0,7}}{CUT}"
+    return f"(?:{'|'.join(sorted(coded))})[A-Za-z0-9+/_-]{{12}}(?:{rest})"

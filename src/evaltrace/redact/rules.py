@@ -17,12 +17,18 @@ START = (
 )
 """Where a token may begin: not inside a word, but after an escape of any kind."""
 
+BEHIND_NAME = START.replace("0-9_", "0-9", 1)
+"""Where a token with a telling beginning may begin: also behind a name, as in `mcp__ghp_…`."""
+
+BEFORE = r"(?:^|[^A-Za-z0-9_]|\\[nrtbf]|\\u[0-9a-fA-F]{4}|%[0-9A-Fa-f]{2}|[0-9;]m)"
+"""What stands there, for the quick look, which cannot look back."""
 
 CUT = r"(?:\r?\n|\\{1,4}[nr])"
 """A line break, escaped or not, that may cut a token right behind its beginning."""
 
-
 _SHORT = 4
+_PLAIN = ("key-", "secret_")
+"""Beginnings that many names have within: `cache_key-`."""
 
 
 class Rule(msgspec.Struct, kw_only=True, frozen=True):
@@ -30,9 +36,10 @@ class Rule(msgspec.Struct, kw_only=True, frozen=True):
 
     `pattern` is a regular expression; its group `secret` is what is replaced, or all of it.
     `needles` are texts of which one stands in every match (in small letters where
-    `ignore_case`); `sieve` is a simpler pattern without looking around that every match fits,
-    also one whose end is missing. `prefixes` are looked for in base64 too. `anchored` rules begin
-    with a needle; `finder` names code that goes on where the pattern ends.
+    `ignore_case`). `sieve` is a simpler pattern without looking around that every match fits,
+    also one whose end is missing; it is looked for where each character that is not ASCII has
+    become DEL, but for `finder` own. `prefixes` are looked for in base64 too. `anchored` rules
+    begin with a needle; `finder` names code that goes on where the pattern ends.
     """
 
     name: str
@@ -63,12 +70,16 @@ def token(  # noqa: PLR0913 - as many as columns of the tables that are made wit
 ) -> Rule:
     """Make the rule of tokens that begin with one of some prefixes, set apart by spaces."""
     begins = tuple(prefixes.split())
-    heads = "|".join(_escaped(prefix) for prefix in begins)
+    heads = _heads(begins)
+    telling = tuple(prefix for prefix in begins if _is_telling(prefix))
+    plain = tuple(prefix for prefix in begins if prefix not in telling)
+    ways = ((BEHIND_NAME, telling), (START, plain))
+    starts = "|".join(f"{start}(?:{_heads(some)})" for start, some in ways if some)
     return Rule(
         name=name,
         title=title,
         kind="format",
-        pattern=f"{START}(?:{heads}){body}",
+        pattern=f"(?:{starts}){body}",
         needles=begins,
         sieve=f"{_sieve_start(begins)}(?:{heads})(?:{sieve}|[A-Za-z0-9_-]{{0,11}}{CUT})",
         example=example or f"{begins[0]}…",
@@ -83,7 +94,15 @@ def _sieve_start(prefixes: tuple[str, ...]) -> str:
     """Give what stands before a token, where its beginning alone stands in many words."""
     if max(map(len, prefixes)) > _SHORT:
         return ""
-    return r"(?:^|[^A-Za-z0-9_]|\\[nrtbf]|\\u[0-9a-fA-F]{4}|%[0-9A-Fa-f]{2}|[0-9;]m)"
+    return BEFORE.replace("0-9_", "0-9", 1) if any(map(_is_telling, prefixes)) else BEFORE
+
+
+def _is_telling(prefix: str) -> bool:
+    return len(prefix) >= _SHORT and prefix not in _PLAIN
+
+
+def _heads(prefixes: tuple[str, ...]) -> str:
+    return "|".join(map(_escaped, prefixes))
 
 
 def _escaped(text: str) -> str:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from evaltrace.errors import Problem
 from evaltrace.redact.documents import segments
+from evaltrace.redact.known import (
+    MOST_OF_FOLDER,
+    SIZE_OF_FOLDER,
+    fair_share,
+    is_configuration,
+    known_values,
+)
 from evaltrace.redact.redactor import Redactor
 
 PIECE = 1 << 24
 """Bytes of a file that are looked at together."""
 
 _LAST = 1 << 16
+_SETTINGS = 1 << 22
+_HELD = 8 * SIZE_OF_FOLDER
+"""Characters of values after which no more settings of a folder are read."""
 _BINARY = 8192
 _KEY_OPENS, _KEY_ENDS = b"-----BEGIN ", b"-----END "
 _ENCODING = "utf-8"
@@ -39,7 +51,7 @@ class Finding(NamedTuple):
 def scan(content: bytes | str, redactor: Redactor, file: str = "") -> Iterator[Finding]:
     """Find the secrets of a text; JSON is read string by string."""
     text = content if isinstance(content, str) else content.decode(_ENCODING, "surrogateescape")
-    yield from _scan(text, redactor, file, 1)
+    yield from _scan(text, redactor, redactor.text(file)[0], 1)
 
 
 def _scan(text: str, redactor: Redactor, file: str, line: int) -> Iterator[Finding]:
@@ -59,24 +71,29 @@ def _scan(text: str, redactor: Redactor, file: str, line: int) -> Iterator[Findi
 def _in_document(text: str, redactor: Redactor, file: str, line: int) -> Iterator[Finding]:
     for offset, name, secrets in redactor.changes(text):
         number = line + text.count("\n", 0, offset)
+        field, _ = redactor.text(name)
         for rule, digest in secrets:
-            yield Finding(file, number, name, rule, digest)
+            yield Finding(file, number, field, rule, digest)
 
 
 def pieces_of(file: BinaryIO) -> Iterator[bytes]:
     """Cut a file at ends of lines into pieces that fit the memory, no private key in two.
 
-    A line that is longer than a piece is cut where no token is.
+    A line that is longer than a piece is cut where no token is. The end of the file is left
+    as it is: a document ends there, with a line or without.
     """
-    held = b""
+    held, wide = b"", None
     while True:
-        read = file.read(PIECE)
-        if not read:
+        held += file.read(PIECE)
+        ahead = file.read(1)
+        if not ahead:
             break
-        held += read
+        wide = _wide_encoding(held) if wide is None else wide
         cut = _cut(held)
+        # A character of two bytes is not cut in the middle.
+        cut += cut % 2 if wide else 0
         yield held[:cut]
-        held = held[cut:]
+        held = held[cut:] + ahead
     if held:
         yield held
 
@@ -95,22 +112,36 @@ def _cut(held: bytes) -> int:
 
 def scan_file(path: Path, name: str, redactor: Redactor) -> Iterator[Finding | Problem]:
     """Find the secrets of a file, as a text or, where it is none, byte by byte."""
+    said, _ = redactor.text(name)
     try:
         with open_regular(path) as file:
-            line = 1
+            line, wide = 1, None
             for piece in pieces_of(file):
-                text = _decoded(piece)
-                yield from _scan(text, redactor, name, line)
+                wide = _wide_encoding(piece) if wide is None else wide
+                text = _decoded(piece, wide)
+                yield from _scan(text, redactor, said, line)
                 line += text.count("\n")
     except OSError as error:
-        yield unreadable(name, error)
+        yield unreadable(said, error)
 
 
-def _decoded(piece: bytes) -> str:
+def _decoded(piece: bytes, wide: str) -> str:
+    if wide:
+        return piece.decode(wide, "replace")
     if is_binary(piece):
-        wide = piece.count(b"\0", 0, _BINARY) * 3 > len(piece[:_BINARY])
-        return piece.decode("utf-16", "replace") if wide else piece.decode("latin-1")
+        return piece.decode("latin-1")
     return piece.decode(_ENCODING, "surrogateescape")
+
+
+def _wide_encoding(piece: bytes) -> str:
+    """Name the encoding of a text with two bytes for each character; "" for any other."""
+    first = piece[:_BINARY]
+    low, high = first[::2].count(0), first[1::2].count(0)
+    if first.startswith(codecs.BOM_UTF16_LE) or (high > low and high * 3 > len(first)):
+        return "utf-16-le"
+    if first.startswith(codecs.BOM_UTF16_BE) or (low > high and low * 3 > len(first)):
+        return "utf-16-be"
+    return ""
 
 
 def is_binary(content: bytes) -> bool:
@@ -163,3 +194,37 @@ def _files_below(folder: Path, above: str) -> Iterator[tuple[Path, str] | Proble
 
 def _skipped(name: str, what: str, hint: str) -> Problem:
     return Problem(code="not_scanned", path=name, message=f"left out: it is {what}", hint=hint)
+
+
+def known_in(folder: Path) -> tuple[tuple[str, ...], list[Problem]]:
+    """List the secrets in a folder's configuration files; a Problem says where there are too many.
+
+    What is part of the name of a job or a trial is no secret. What cannot be read is left: who
+    looks at all files of the folder says so.
+    """
+    found: list[tuple[str, ...]] = []
+    held = 0
+    for content in _settings_in(folder):
+        found.append(known_values([content]))
+        held += sum(map(len, found[-1]))
+        if held > _HELD:
+            break
+    names = _names_in(folder) if held else ""
+    told = ([value for value in values if value not in names] for values in found)
+    return fair_share(told, ".", most=MOST_OF_FOLDER, size=SIZE_OF_FOLDER)
+
+
+def _names_in(folder: Path) -> str:
+    """Give the names of a folder and of those in its two uppermost levels, one to a line."""
+    names = {Path(os.path.realpath(folder)).name}
+    for item in files_below(folder):
+        if isinstance(item, tuple):
+            names.update(item[1].split("/")[:-1][:2])
+    return "\n".join(sorted(names))
+
+
+def _settings_in(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for item in files_below(folder):
+        if isinstance(item, tuple) and is_configuration(item[1]):
+            with suppress(OSError), open_regular(item[0]) as file:
+                yield item[1], file.read(_SETTINGS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
+from evaltrace.redact.outlines import OTHER
 from evaltrace.untrusted import clean
 
 CHUNK = 4096
@@ -17,11 +18,23 @@ MARGIN = 4096
 _KEY_MARGIN = 24_000
 _SMALL = 3 * CHUNK
 _OVERLAP = 1024
-"""More than what any pattern of the sieve can match."""
+"""More than what any pattern of the sieve has to match."""
+_TO_ASCII = bytes(range(128)) + OTHER.encode() * 128
+_GOING_ON = bytes(range(128, 192))
+
+Look = Callable[[str], bool]
+
+
+def to_ascii(text: str | bytes) -> str:
+    """Put DEL in the place of each character that is not ASCII; bytes are UTF-8."""
+    if text.isascii():
+        return text if isinstance(text, str) else text.decode("ascii")
+    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    return raw.translate(_TO_ASCII, _GOING_ON).decode("ascii")
 
 
 @lru_cache(maxsize=256)
-def sieve_for(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+def sieve_for(patterns: tuple[str, ...]) -> Look:
     """Compile patterns into a test: True where a text can have a match of one."""
     import jsonschema_rs
 
@@ -40,7 +53,7 @@ def sieve_for(patterns: tuple[str, ...]) -> Callable[[str], bool]:
     return may_match
 
 
-def windows(text: str, may_match: Callable[[str], bool]) -> list[tuple[int, int]]:
+def windows(text: str, may_match: Look) -> list[tuple[int, int]]:
     """List the parts of a text that have to be looked at, wide enough for the longest find."""
     if not may_match(text):
         return []

@@ -37,7 +37,7 @@ _CODE = re.compile(
 )
 # No part of these can match a text in two ways: that would take time without end.
 _WORDS = re.compile(r"[A-Za-z]+(?:[-_.:/ +][A-Za-z]+)*")
-_PART = r"(?:[A-Za-z]+(?:\d{1,3}[A-Za-z]{4,})*\d{0,3}|\d{1,4}|v\d{1,4})"
+_PART = r"(?:[A-Za-z]+(?:\d{1,3}[A-Za-z]{4,})*\d{0,3}|\d{1,4}|v\d{4})"
 _NAMES = re.compile(rf"{_PART}(?:[-_.:/ ]{_PART})*")
 _SHORT_RUNS = 2.5
 _SEGMENT = re.compile("[A-Z]?[a-z]+|[A-Z]+|[0-9]+")

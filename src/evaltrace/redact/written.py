@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from evaltrace.redact.copies import secrets_left
 from evaltrace.redact.redactor import Redactor
-from evaltrace.redact.traces import find_in_trace, is_clean, redact_trace, redact_value
+from evaltrace.redact.traces import (
+    find_in_trace,
+    is_clean,
+    redact_doubtful,
+    redact_trace,
+    redact_value,
+)
 from evaltrace.trace import Redaction, Trace
 
 T = TypeVar("T")
@@ -39,13 +45,18 @@ def redact_encoded(redactor: Redactor, trace: Trace, encoded: bytes) -> tuple[Tr
     """
     if is_clean(redactor, trace, encoded):
         return trace, encoded
-    after, counts = redact_trace(redactor, _decode(encoded), encoded)
+    after, counts = redact_doubtful(redactor, _decode(encoded))
     if not counts:
         return trace, encoded
-    after = _counted(after, redactor, counts)
-    encoded = msgspec.json.encode(after)
-    check_trace(redactor, _decode(encoded), encoded)
-    return after, encoded
+    told = _counted(after, redactor, counts)
+    encoded = msgspec.json.encode(told)
+    if any(find_in_trace(redactor, _decode(encoded), encoded)):
+        # What was replaced in two events can bring the ends of another secret together.
+        after, more = redact_doubtful(redactor, after)
+        told = _counted(after, redactor, counts + more)
+        encoded = msgspec.json.encode(told)
+        check_trace(redactor, _decode(encoded), encoded)
+    return told, encoded
 
 
 def to_redacted(
@@ -81,17 +92,23 @@ def redact_records(redactor: Redactor, records: list[T]) -> list[T]:
     if not records or redactor.is_clean(msgspec.json.encode(records)):
         return records
     after: list[T] = redact_value(redactor, records, Counter())
+    check_records(redactor, after)
+    return after
+
+
+def check_records(redactor: Redactor, records: list[Any]) -> None:
+    """Look for secrets in problems or jobs that should have none. Raises SecretsLeft."""
     left: Counter[str] = Counter()
-    redact_value(redactor, after, left)
+    redact_value(redactor, records, left)
     for rule in sorted(left):
         raise secrets_left("what a file of traces says of its jobs and problems", rule)
-    return after
 
 
 def check_trace(redactor: Redactor, trace: Trace, encoded: bytes | None = None) -> None:
     """Look for secrets in a trace that should have none. Raises SecretsLeft."""
     for finding in find_in_trace(redactor, trace, encoded):
-        raise secrets_left(f"{finding.trace_id}: {finding.field}", finding.rule)
+        trace_id, _ = redactor.text(finding.trace_id)
+        raise secrets_left(f"{trace_id}: {finding.field}", finding.rule)
 
 
 def _counted(trace: Trace, redactor: Redactor, more: Counter[str]) -> Trace:
