@@ -235,6 +235,18 @@ def test_settings_that_cannot_be_read_are_a_problem(tmp_path: Path) -> None:
     assert [problem["code"] for problem in trace["problems"]] == ["too_large"]
 
 
+def test_all_settings_of_a_trial_together_are_bounded(tmp_path: Path) -> None:
+    job = write_job(tmp_path, "arm", ["add-flag"])
+    for number in range(6):
+        folder = the_trial(job) / "agent" / f"part-{number}"
+        folder.mkdir()
+        (folder / ".env").write_bytes(b"#" * (3 * 2**20))
+    [trace] = to_document(aggregated(job))["traces"]
+    assert [problem["path"][-len("part-5/.env") :] for problem in trace["problems"]] == [
+        "part-5/.env"
+    ]
+
+
 # Engines, caches, keys.
 
 

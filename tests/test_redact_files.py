@@ -394,6 +394,15 @@ def test_settings_that_are_named_are_looked_for(tmp_path: Path) -> None:
     assert run("scan", log, "--config", tmp_path / "none").exit_code == 1
 
 
+def test_of_too_many_named_settings_it_is_said_that_some_are_left(tmp_path: Path) -> None:
+    settings = tmp_path / "config.toml"
+    settings.write_text("".join(f'A{n}_TOKEN = "unlike/others+{n}"\n' for n in range(1_100)))
+    log = tmp_path / "log"
+    log.write_text("nothing\n")
+    done = run("scan", log, "--config", settings)
+    assert "only 1,000 of the secrets in settings files are looked for" in done.output
+
+
 def test_rules_are_listed(tmp_path: Path) -> None:
     own = written(tmp_path, [{"name": "acme-key", "pattern": "acme-[a-z]{4,9}"}])
     table = run("redact", "rules", "--rule", own).output

@@ -43,17 +43,25 @@ class Redacting:
     def redactor(self) -> Redactor:
         """Make what replaces secrets; the user's key is made where there is none."""
         from evaltrace.errors import UnreadablePath
-        from evaltrace.redact import RULES, Redactor, known_values, read_key, read_rules
+        from evaltrace.redact import (
+            RULES,
+            Redactor,
+            fair_share,
+            known_values,
+            read_key,
+            read_rules,
+        )
 
         key, problem = read_key()
-        if problem:
-            click.echo(f"{problem.message}. {problem.hint}", err=True)
         own = [rule for path in self.rules for rule in read_rules(path)]
         try:
-            known = known_values((path.name, path.read_bytes()) for path in self.configs)
+            found = [known_values([(path.name, path.read_bytes())]) for path in self.configs]
         except OSError as error:
             reason = error.strerror or str(error)
             raise UnreadablePath(f"Cannot read ({reason})", where=str(error.filename)) from None
+        known, problems = fair_share(found, "--config")
+        for told in [problem, *problems] if problem else problems:
+            click.echo(f"{told.message}. {told.hint}", err=True)
         return Redactor([*RULES, *own], key=key, known=known, personal=self.personal)
 
 

@@ -21,6 +21,8 @@ _MOST_FOLDERS = 100
 _MOST_FILES = 32
 _TEXT_LIMIT = 16_384
 _LARGEST = 4 * 2**20
+_TOGETHER = 16 * 2**20
+"""Bytes of one file, and of all."""
 
 
 def read_settings(files: TrialFiles) -> tuple[list[tuple[str, bytes]], list[Problem]]:
@@ -31,11 +33,13 @@ def read_settings(files: TrialFiles) -> tuple[list[tuple[str, bytes]], list[Prob
     source = files.source
     before = len(source.problems)
     found = [("config.json", part) for part in _configuration(files)]
+    left = _TOGETHER
     names = chain(source.files(), *(_below(source, place) for place in _PLACES))
     for path in islice(filter(is_configuration, names), _MOST_FILES):
-        content = source.read(path, _LARGEST)
+        content = source.read(path, min(_LARGEST, left))
         if content is not None:
             found.append((path, content))
+            left -= len(content)
     return found, source.problems[before:]
 
 
