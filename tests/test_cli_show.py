@@ -291,14 +291,16 @@ def test_a_reader_that_stops_early_is_no_error(tmp_path: Path) -> None:
     assert program.wait() == 141
 
 
-def test_a_reader_that_is_gone_is_no_error(file: Path) -> None:
+@pytest.mark.parametrize("asked", ["show", "--help", "--version", "completion"])
+def test_a_reader_that_is_gone_is_no_error(file: Path, asked: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
+    completion = {"_EVALTRACE_COMPLETE": "zsh_source"} if asked == "completion" else {}
     ended = subprocess.run(
-        [sys.executable, "-m", "evaltrace", "show", str(file)],
+        [sys.executable, "-m", "evaltrace", asked, *([str(file)] if asked == "show" else [])],
         stdout=writing,
         stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **completion},
         check=False,
     )
     os.close(writing)
@@ -315,6 +317,24 @@ def test_an_interrupt_is_a_line_and_no_traceback(tmp_path: Path) -> None:
         output, errors = program.communicate(timeout=20)
     assert (output, errors) == (b"", b"Interrupted.\n")
     assert program.returncode == 130
+
+
+def test_an_interrupt_that_nobody_is_told_of_has_its_exit_code(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with evaltrace("show", str(pipe)) as program, pipe.open("wb"):
+        assert program.stderr is not None
+        program.stderr.close()  # as in `2>&1 | tee log`, which the same key ends
+        time.sleep(0.1)
+        program.send_signal(signal.SIGINT)
+        assert program.wait() == 130
+
+
+def test_a_failure_that_nobody_is_told_of_has_its_exit_code() -> None:
+    with evaltrace("nope") as program:
+        assert program.stderr is not None
+        program.stderr.close()
+        assert program.wait() == 2
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")

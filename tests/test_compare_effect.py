@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -108,6 +109,13 @@ def test_attempts_of_the_arms_are_joined_by_their_harmonic_mean() -> None:
     assert first.difference == second.difference
     # t(3) = 3.182446 of sqrt((2/3)/4 * 4/3 / 4) = sqrt(1/18), cut at 1.
     assert first.difference.high == pytest.approx(3.182446305 * sqrt(1 / 18))
+
+
+def test_options_may_be_given_as_lists() -> None:
+    given: Any = ["category"]
+    grouped = pairing({"a": [1, 0], "b": [0]}, {"a": [1], "b": [1]})
+    effect = measure_effect(grouped, metric(), CompareOptions(group_by=given))
+    assert effect == measure_effect(grouped, metric(), CompareOptions(group_by=("category",)))
 
 
 # Arms.

@@ -203,7 +203,9 @@ def _printed(code: str) -> list[str]:
     return subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()
 
 
-_LOAD = "import sys; from evaltrace.stats.quantiles import t_quantile; t_quantile(0.9, 3);"
+_LIBRARY = "import sys; from evaltrace.stats.quantiles import t_quantile; t_quantile(0.9, 3);"
+_OURS = "from evaltrace.stats import compiled; compiled.in_parts = True;"
+_LOAD = f"{_OURS} {_LIBRARY}"
 
 
 def test_statistics_load_the_compiled_functions_alone() -> None:
@@ -222,8 +224,26 @@ def test_the_package_is_whole_for_whoever_asks_for_it_later() -> None:
 
 def test_the_whole_package_serves_where_its_compiled_part_does_not() -> None:
     code = (
-        "from evaltrace.stats import compiled; compiled._FUNCTIONS = ('logsumexp',);"
+        f"{_OURS} compiled._FUNCTIONS = ('logsumexp',);"
         "whole = compiled.special();"
         "print(whole.logsumexp([0.0]), round(whole.stdtrit(10, 0.975), 3))"
     )
     assert _printed(code) == ["0.0", "2.228"]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        f"{_OURS} from threading import Event, Thread;"
+        "Thread(target=Event().wait, daemon=True).start();",
+    ],
+    ids=["in another program", "beside a thread"],
+)
+def test_nothing_empty_stands_where_others_may_look(before: str) -> None:
+    code = (
+        f"import sys; {before} from evaltrace.stats.compiled import raw_stream; {_LIBRARY}"
+        "raw_stream(1); print('scipy.special' in sys.modules);"
+        "import numpy as np; print(hasattr(np.random, 'bit_generator'))"
+    )
+    assert _printed(code) == ["True", "True"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -197,6 +198,31 @@ def test_few_files_are_open_and_little_waits_at_a_time(
     per_job = [trace.trace_id for trace in traces if trace.origin.job_name == "job 3"]
     assert [one for one in ids(tmp_path) if one.startswith("job 3")] == per_job
     assert len(table_files(tmp_path, "trials")) > 5
+
+
+def test_no_file_has_an_end_that_is_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow.parquet as pq
+
+    monkeypatch.setattr(partitions, "_GROUP_BYTES", 1)  # as if each trace were large
+    traces = [trace_of("job", number) for number in range(120)]
+    write(tmp_path, *traces)
+    assert ids(tmp_path) == [trace.trace_id for trace in traces]
+    files = [pq.ParquetFile(path) for path in table_files(tmp_path, "trials")]
+    assert [file.num_row_groups for file in files] == [100, 20]
+
+
+def test_what_a_file_says_of_its_row_groups_goes_once_it_is_read(tmp_path: Path) -> None:
+    write(tmp_path, trace_of("job"))
+    gc.collect()
+    gc.disable()  # what waits for the collector would add up, file after file
+    try:
+        ids(tmp_path)
+        kept = {type(each).__name__ for each in gc.get_objects()}
+    finally:
+        gc.enable()
+    assert "FileMetaData" not in kept
 
 
 # Jobs are added and replaced.

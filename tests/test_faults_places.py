@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from aggregated import EXAMPLES
+from evaltrace.aggregate import places
 
 Done = subprocess.CompletedProcess[str]
 SETTINGS = [
@@ -137,3 +139,26 @@ def test_a_clock_that_runs_backwards_while_a_program_records_costs_no_event(
     starts = [event["started_at"] for event in trace["events"]]
     assert starts == sorted(starts)
     assert trace["metrics"]["durations"]["total_s"] >= 0
+
+
+# Runs beside each other.
+
+
+def test_a_new_folder_that_another_run_takes_for_dead_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[Path] = []
+    lock = fcntl.flock
+
+    def lock_second(descriptor: int, how: int) -> None:
+        if not taken:
+            taken.extend(tmp_path.glob(".evaltrace-*.parts"))
+            raise BlockingIOError
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", lock_second)
+    with places.temporary_parts(tmp_path / "out.json") as folder:
+        mine = Path(folder.path)
+        assert len(taken) == 1
+        assert mine not in taken
+        assert mine.is_dir()

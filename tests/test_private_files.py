@@ -54,11 +54,9 @@ def test_journals_of_recordings(tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     with recording("coder", "fix", folder=folder) as run:
         run.event("message", text="x")
-        assert open_to_others(folder) == []
         [journal] = folder.glob(".journals/*.jsonl")
         assert not _is_open(journal)
-        assert not _is_open(journal.parent)
-        assert _is_open(folder)
+        assert _is_open(journal.parent)  # others may record there too
     assert open_to_others(folder) == [run.path.name]
 
 

@@ -135,17 +135,32 @@ def _new_folder(place: Path) -> tuple[Path, int]:
         path = Path(place, f".evaltrace-{os.getpid()}-{os.urandom(6).hex()}.parts")
         try:
             path.mkdir(0o700)
-            lock = _locked(path)
-            if lock is None:  # no locks here: others leave it alone as well
-                return path, os.open(path, os.O_RDONLY)
+            lock = _own(path)
         except FileExistsError:
             continue
         except BaseException:  # an interrupt may come as soon as it is there
             remove_folder(path)
             raise
-        if path.is_dir():  # else another run took it for one of the dead
-            return path, lock
+        if lock is not None:
+            if path.is_dir():
+                return path, lock
+            os.close(lock)
+
+
+def _own(path: Path) -> int | None:
+    """Open and lock a new folder; None where another run takes it for dead and removes it."""
+    try:
+        lock = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         os.close(lock)
+        return None
+    except OSError:  # no locks here: others leave it alone as well
+        pass
+    return lock
 
 
 def _remove_if_dead(path: Path) -> None:

@@ -6,10 +6,11 @@ import errno
 import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -91,7 +92,7 @@ class LazyGroup(click.Group):
             # Not as Click ends: where it is interrupted itself, with 1, the code of failures.
             code = self._exit_code(*args, **kwargs)
         except (KeyboardInterrupt, click.Abort):
-            click.echo("Interrupted.", err=True)
+            _tell_interrupted()
             code = _INTERRUPTED
         sys.exit(code)
 
@@ -99,7 +100,7 @@ class LazyGroup(click.Group):
         try:
             result = self._result(*args, **kwargs)
         except click.ClickException as failure:
-            with suppress(OSError):
+            with _said():
                 failure.show()
             return failure.exit_code
         return result if isinstance(result, int) else 0
@@ -110,17 +111,23 @@ class LazyGroup(click.Group):
         _end_on_sigterm()
         try:
             return super().main(*args, **{**kwargs, "standalone_mode": False})
+        except BrokenPipeError:  # of what a shell completes by
+            _discard_output()
+            sys.exit(_PIPE_CLOSED)
         except OSError as error:
             _discard_output()
             raise click.ClickException(_sentence(error)) from error
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Read the arguments; an interrupt ends that as it ends a command."""
+        """Read the arguments; what ends a command ends that in the same way."""
         try:
             return super().make_context(*args, **kwargs)
         except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
+            _tell_interrupted()
             sys.exit(_INTERRUPTED)
+        except BrokenPipeError:  # of --help and --version: Click ends with 1, as failures do
+            _discard_output()
+            sys.exit(_PIPE_CLOSED)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command; the one place where an error becomes a message and an exit code."""
@@ -134,7 +141,7 @@ class LazyGroup(click.Group):
         except EvaltraceError as error:
             raise click.ClickException(printable(str(error))) from error
         except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
+            _tell_interrupted()
             ctx.exit(_INTERRUPTED)
         except BrokenPipeError:
             _discard_output()
@@ -197,10 +204,28 @@ def _start_no_threads_of_blas() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
+def _tell_interrupted() -> None:
+    with _said():
+        click.echo("Interrupted.", err=True)
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """Write to standard error, though nobody may read it any more: the exit code stays."""
+    try:
+        yield
+    except OSError:
+        _discard(sys.stderr)
+
+
 def _discard_output() -> None:
+    _discard(sys.stdout)
+
+
+def _discard(stream: TextIO) -> None:
     # What is still buffered would fail once more when Python exits.
     with suppress(OSError), open(os.devnull, "wb") as null:
-        os.dup2(null.fileno(), sys.stdout.fileno())
+        os.dup2(null.fileno(), stream.fileno())
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -215,7 +215,9 @@ def _with(command: F, options: Sequence[Callable[[F], F]]) -> F:
 def to_options(**chosen: Any) -> CompareOptions:
     """Make the options of a comparison; a value that cannot be is wrong usage."""
     from evaltrace.compare.options import CompareOptions
+    from evaltrace.stats import compiled
 
+    compiled.in_parts = True  # the program is ours: nobody else asks for these packages
     try:
         return CompareOptions(**chosen)
     except ValueError as error:

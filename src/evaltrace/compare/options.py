@@ -45,6 +45,9 @@ class CompareOptions:
     task_dirs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("group_by", "tool_patterns", "task_dirs"):
+            # Lists are given too; what was measured is found again by its options.
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if not 0 < self.alpha < 0.5:
             raise ValueError("alpha must lie between 0 and 0.5")
         if not (math.isfinite(self.pass_threshold) and self.pass_threshold > 0):

@@ -62,8 +62,7 @@ def _create(head: Head, folder: Path) -> tuple[Journal, BaseException | None]:
     head.file = file_name(head.agent, head.task_type, head.started)
     path = folder / HIDDEN / f"{head.trace_id}{SUFFIX}"
     try:
-        # Closed to others: until a run ends its journal has its secrets.
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         head.file = reserve(folder, head.file, head.trace_id)
         return create_journal(path, encode_line(head), head.fsync), None
     except (OSError, ValueError) as error:

@@ -1,12 +1,15 @@
 """Compiled parts of scipy and numpy, loaded without the packages around them.
 
 Those import a good deal that nothing here calls: most of their time, and half of their memory.
+Only the command line asks for that. Other programs may use these packages too: another thread
+would find something empty in their place, `numpy.random.bit_generator` would be missing for good.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
@@ -14,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from numpy.random import PCG64
+
+in_parts = False
+"""Whether the program is our own, and nothing else in it needs these packages."""
 
 _FUNCTIONS = ("betaincinv", "nctdtr", "ndtr", "ndtri", "stdtr", "stdtrit")
 
@@ -33,7 +39,7 @@ def raw_stream(seed: int) -> PCG64:
 @cache
 def _with(package: str, part: str, names: tuple[str, ...]) -> ModuleType:
     """Load the part of a package that has these names, or all of it where the part has not."""
-    if package not in sys.modules:
+    if package not in sys.modules and in_parts and threading.active_count() == 1:
         try:
             found = _load_alone(package, part)
         except (ImportError, AttributeError, TypeError):

@@ -20,6 +20,9 @@ from evaltrace.untrusted import digest
 _GROUP_BYTES = 4 << 20
 """Size of the rows of a row group in memory; a single larger trace is one of its own."""
 
+_MOST_GROUPS = 100
+"""Row groups of a file: its end tells 9 KB of each, all of which a reader takes into memory."""
+
 _ALL_BYTES = 24 << 20
 """Size of all rows that wait to be written."""
 
@@ -55,6 +58,14 @@ class _Waiting:
     size: int = 0
 
 
+@dataclass(slots=True)
+class _Open:
+    writer: Any
+    path: Path
+    rows: int = 0
+    groups: int = 0
+
+
 class Partitions:
     """Writes rows into complete files below a folder, each named by its content later on."""
 
@@ -63,7 +74,7 @@ class Partitions:
         self._tables = tables
         self._compression = compression
         self._waiting: dict[Partition, _Waiting] = {}
-        self._open: OrderedDict[Partition, tuple[Any, Path, list[int]]] = OrderedDict()
+        self._open: OrderedDict[Partition, _Open] = OrderedDict()
         self._numbers = count()
         self._staged: list[tuple[Partition, int, StagedFile]] = []
         self._size = 0
@@ -91,15 +102,15 @@ class Partitions:
         for partition in list(self._waiting):
             self._flush(partition)
         while self._open:
-            self._complete()
+            self._complete(next(iter(self._open)))
         tables = list(TABLES)
         self._staged.sort(key=lambda it: (*_order(it[0], tables), it[1]))
         return [staged for _, _, staged in self._staged]
 
     def close(self) -> None:
         """Let go of files that are not complete, after a failure."""
-        for writer, _, _ in self._open.values():
-            writer.close()
+        for file in self._open.values():
+            file.writer.close()
         self._open.clear()
 
     def _flush(self, partition: Partition) -> None:
@@ -109,29 +120,32 @@ class Partitions:
             self._open.move_to_end(partition)
         else:
             if len(self._open) >= _MAX_OPEN:
-                self._complete()
+                self._complete(next(iter(self._open)))
             path = self._folder / f"{next(self._numbers):08}.parquet"
             writer = open_writer(partition.table, path, self._compression)
-            self._open[partition] = (writer, path, [0])
-        writer, _, rows = self._open[partition]
-        writer.write_batch(to_batch(partition.table, waiting.columns), waiting.number)
-        rows[0] += waiting.number
+            self._open[partition] = _Open(writer, path)
+        file = self._open[partition]
+        file.writer.write_batch(to_batch(partition.table, waiting.columns), waiting.number)
+        file.rows += waiting.number
+        file.groups += 1
+        if file.groups >= _MOST_GROUPS:
+            self._complete(partition)
 
-    def _complete(self) -> None:
-        partition, (writer, path, rows) = self._open.popitem(last=False)
-        writer.close()
-        with path.open("rb") as file:
+    def _complete(self, partition: Partition) -> None:
+        whole = self._open.pop(partition)
+        whole.writer.close()
+        with whole.path.open("rb") as file:
             os.fsync(file.fileno())
             name = file_digest(file, "sha256").hexdigest()
         data_file = DataFile(
             table=partition.table,
             arm=partition.arm,
             path=f"{folder_of(partition)}/part-{name[:20]}.parquet",
-            rows=rows[0],
+            rows=whole.rows,
             digest=f"sha256:{name}",
         )
-        staged = StagedFile(partition, path, data_file)
-        self._staged.append((partition, int(path.stem), staged))
+        staged = StagedFile(partition, whole.path, data_file)
+        self._staged.append((partition, int(whole.path.stem), staged))
 
 
 def _order(partition: Partition, tables: list[str]) -> tuple[Any, ...]:

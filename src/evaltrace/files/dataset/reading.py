@@ -109,19 +109,20 @@ def _largest_value(metadata: Any) -> int:
 
     A dictionary may have one value for all rows: then it is as long as all that is there.
     """
-    number = _column(metadata)
+    if not metadata.num_row_groups:
+        return 0
+    number = _column(metadata.row_group(0))
     sizes = (
         (group.total_byte_size, group.num_rows, group.column(number).has_dictionary_page)
         for group in map(metadata.row_group, range(metadata.num_row_groups))
     )
-    return max(
-        (size if shared else size // max(rows, 1) for size, rows, shared in sizes), default=0
-    )
+    return max(int(size if shared else size // max(rows, 1)) for size, rows, shared in sizes)
 
 
-def _column(metadata: Any) -> int:
-    names = (metadata.schema.column(number).path for number in range(metadata.num_columns))
-    return next(number for number, name in enumerate(names) if name.partition(".")[0] == "trace")
+def _column(group: Any) -> int:
+    # Not by the schema of the file: that and its metadata hold each other, and so stay.
+    names = (group.column(number).path_in_schema for number in range(group.num_columns))
+    return next((n for n, name in enumerate(names) if name.partition(".")[0] == "trace"), 0)
 
 
 def _bytes(value: object) -> bytes:
