@@ -14,8 +14,8 @@ from uuid import uuid4
 import pytest
 
 from aggregated import EXAMPLES, copy_examples
-from evaltrace.aggregate import read_record
-from evaltrace.errors import Problem, UnreadablePath
+from evaltrace.aggregate import open_plan, read_record
+from evaltrace.errors import NothingFound, Problem, UnreadablePath
 from evaltrace.plan import Options, Plan, plan_aggregation
 from evaltrace.remote import Parcel, Spool, spool_plan
 from evaltrace.remote.arriving import Habits
@@ -130,6 +130,12 @@ def test_fetched_trials_are_gone_again(bucket: str, tmp_path: Path) -> None:
     assert list(place.iterdir()) == []
 
 
+def test_what_a_killed_worker_leaves_lies_where_the_plan_does(jobs: str, tmp_path: Path) -> None:
+    spool, plan = planned(f"{jobs}/{TRIAL}", tmp_path)
+    with closing(parcel_of(plan, spool).fetch()) as fetched:
+        assert next(fetched).path.is_relative_to(tmp_path)
+
+
 def test_a_fetched_trial_has_its_own_files_only(bucket: str, tmp_path: Path) -> None:
     trials = {
         "a": {"agent/log.txt": b"long " * 999, "agent/s/1.jsonl": b"one", "agent/s/2.jsonl": b"2"},
@@ -175,6 +181,24 @@ def test_a_trial_copied_into_a_trial_is_left_to_the_outer_one(bucket: str, tmp_p
         assert sorted(contents(spool.root)) == sorted(f"a/{name}" for name in inner)
 
 
+def test_jobs_may_have_the_names_of_what_trials_have_in_them(bucket: str, tmp_path: Path) -> None:
+    jobs = ["agent/t", "steps/t", "some/t", "whole/verifier"]
+    inner = ["config.json", "verifier/config.json", "agent/command-0/command.txt"]
+    put(bucket, {f"j/{job}/{name}": b"{}" for job in jobs for name in inner})
+    put(bucket, {"j/whole/job.log": b"", "j/whole/config.json": b"{}"})
+    spool = spool_plan(f"s3://{bucket}/j", tmp_path)
+    with spool.at_hand():
+        found = contents(spool.root)
+    trials = {f"{job}/{name}" for job in jobs for name in (inner[0], inner[2])}
+    assert set(found) == {*trials, "whole/config.json", "whole/job.log"}
+
+
+def test_a_folder_of_a_trial_is_a_folder_without_trials(bucket: str, tmp_path: Path) -> None:
+    put(bucket, {"j/a/result.json": b"{}", "j/a/verifier/reward.txt": b"1"})
+    with pytest.raises(NothingFound):
+        planned(f"s3://{bucket}/j/a/verifier", tmp_path)
+
+
 def test_sizes_and_fingerprints_follow_the_content(bucket: str, tmp_path: Path) -> None:
     put(bucket, {"j/a/result.json": b"{}", "j/a/agent/log.txt": b"one", "j/b/result.json": b"{}"})
     seen = []
@@ -212,6 +236,7 @@ def test_what_no_reader_opens_is_fetched_when_one_does(bucket: str, tmp_path: Pa
             ("changed_while_read", "agent/screen.png", "changed while it was read"),
             ("changed_while_read", "agent/trajectory.json", "removed after it was listed"),
         ]
+        assert [source.size(name) for name in names] == [len(b"another"), 0]
 
 
 def test_files_that_are_asked_for_are_fetched_ahead_from_then_on() -> None:
@@ -224,6 +249,14 @@ def test_files_that_are_asked_for_are_fetched_ahead_from_then_on() -> None:
     habits.learn(keys, ["agent/trajectory.json", "artifacts/x/1.json"])
     assert [habits.expects(key) for key in keys] == [True, True, True, False]
     assert habits.expects("artifacts/x/2.json")
+
+
+def test_names_that_never_come_again_are_not_remembered_without_end() -> None:
+    habits = Habits()
+    habits.learn((f"agent/{number}/a.txt" for number in range(10_000)), ())
+    for _ in range(8):
+        habits.learn(["agent/log.txt"], ())
+    assert habits.expects("agent/log.txt")
 
 
 ODD = {
@@ -338,6 +371,25 @@ def test_memory_and_other_file_systems_are_read_as_well(tmp_path: Path) -> None:
     spool, plan = planned("memory://there/jobs/baseline", tmp_path)
     assert lines_from(plan, parcel_of(plan, spool)) == (lines_of(local), [])
     assert spool.fingerprints([plan.entries[0].path]) == [None]
+
+
+def test_of_copies_below_several_urls_the_first_url_has_the_one_that_is_kept() -> None:
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    for name in "edcba":
+        memory.put(f"{EXAMPLES / TRIAL}/", f"/copies/{name}/job/trial/", recursive=True)
+    with open_plan([f"memory://copies/{name}" for name in "cadbea"], OPTIONS) as plan:
+        kept = plan.spools[0].root
+        assert (len(plan.spools), plan.spools[0].url) == (5, "memory://copies/a")
+        assert [entry.path.is_relative_to(kept) for entry in plan.entries] == [True]
+
+
+def test_a_name_that_is_no_text_costs_only_its_file(tmp_path: Path) -> None:
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    memory.pipe({f"/odd/j/a/{name}": b"{}" for name in ("result.json", os.fsdecode(b"caf\xe9"))})
+    spool = spool_plan("memory://odd/j", tmp_path)
+    assert [(row.code, row.path) for row in spool.problems] == [("unusable_name", "j/a/caf\\xe9")]
+    with closing(spool.parcel([spool.root / "a"]).fetch()) as fetched:
+        assert contents(next(fetched).path) == {"result.json": b"{}"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -12,11 +14,13 @@ import pytest
 
 from evaltrace.errors import EvaltraceError, OutputFailure, UnreadablePath
 from evaltrace.remote import RemoteFolder, open_input, spool_plan
-from evaltrace.remote.fetching import PART, Fetcher, File
+from evaltrace.remote.fetching import AHEAD, PART, Fetcher, File
+from evaltrace.remote.listing import list_pages
 from evaltrace.remote.opening import forget_stores
 from evaltrace.remote.parcels import Delivery, Load, Parcel
 from evaltrace.remote.places import Place
 from evaltrace.remote.stores import Object, Store
+from evaltrace.remote.threads import Threads, interruptible
 from evaltrace.source import Source
 from s3_server import BUCKET, unreliable_server
 
@@ -174,10 +178,134 @@ class _Unreachable:
 
 def test_a_store_that_fails_while_a_trial_is_read_ends_the_run(tmp_path: Path) -> None:
     found = (Object("agent/trajectory.json", 5, None),)
-    load = Load(str(tmp_path / "job/trial"), "job/trial", found)
+    load = Load.of(str(tmp_path / "job/trial"), "job/trial", found)
     parcel = Parcel(Place("s3", "b", "job"), str(tmp_path), (load,))
     with Fetcher(cast(Store, _Unreachable()), reads=1) as fetcher:
         fetched = Delivery(parcel, fetcher, None, str(tmp_path)).fetched(reads=1)
         assert Source(next(fetched).path).read("agent/trajectory.json") is None
         with pytest.raises(UnreadablePath, match="cannot be reached"):
             fetched.close()
+
+
+class _WithoutRoom(_Bucket):
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def read(self, key: str, start: int, stop: int, tag: str | None) -> bytes:
+        self.place.unlink(missing_ok=True)
+        return bytes(stop - start)
+
+
+def test_a_large_file_that_cannot_be_kept_names_the_temporary_folder(tmp_path: Path) -> None:
+    wanted = File(Object("a", PART + 1, "tag"), str(tmp_path / "a"))
+    with Fetcher(cast(Store, _WithoutRoom(tmp_path / "a")), reads=1) as fetcher:
+        fetcher.begin(wanted)
+        with pytest.raises(UnreadablePath, match="temporary folder"):
+            fetcher.settle(wanted)
+
+
+class _Counting:
+    """Objects of zeros; knows how many reads there were of each."""
+
+    def __init__(self) -> None:
+        self.reads: list[str] = []
+
+    def read(self, key: str, start: int, stop: int, tag: str | None) -> bytes:
+        self.reads.append(key)
+        return bytes(stop - start or 2**20)
+
+
+def delivery(trials: dict[str, list[Object]], place: Path, fetcher: Fetcher) -> Delivery:
+    loads = [Load.of(f"/plan/j/{name}", f"j/{name}", rows) for name, rows in trials.items()]
+    parcel = Parcel(Place("s3", "b", "j"), str(place), tuple(loads))
+    return Delivery(parcel, fetcher, None, str(place))
+
+
+def test_a_trial_of_many_files_is_not_held_as_a_whole(tmp_path: Path) -> None:
+    names, store = [f"agent/{number:02}.txt" for number in range(24)], _Counting()
+    trials = {"a": [Object(name, 2**20, None) for name in names]}
+    with (
+        Fetcher(cast(Store, store), reads=4) as fetcher,
+        closing(delivery(trials, tmp_path, fetcher).fetched(4)) as fetched,
+    ):
+        source = Source(next(fetched).path)
+        assert len(store.reads) == AHEAD // 2**20
+        for _ in range(2):
+            assert [len(source.read(name) or b"") for name in names] == [2**20] * 24
+        # What there was no room for came twice.
+        assert len(store.reads) == 2 * 24 - AHEAD // 2**20
+    assert source.problems == []
+
+
+def test_large_files_of_few_trials_are_on_the_disk_at_a_time(tmp_path: Path) -> None:
+    store = _Counting()
+    trials = {f"t{number:02}": [Object("agent/log.txt", 5 * PART, None)] for number in range(9)}
+    with (
+        Fetcher(cast(Store, store), reads=9) as fetcher,
+        closing(delivery(trials, tmp_path, fetcher).fetched(9)) as fetched,
+    ):
+        next(fetched)
+        assert len(list(tmp_path.iterdir())) == 4
+
+
+class _Long:
+    ordered = True
+
+    def __init__(self) -> None:
+        self.pages_given = 0
+
+    def pages(self, prefix: str, after: str | None = None) -> Iterator[list[Object]]:
+        for number in range(2_000):
+            self.pages_given += 1
+            yield [Object(f"{prefix}{number}", 1, None)]
+
+
+def test_a_listing_that_nobody_reads_does_not_go_on() -> None:
+    store = _Long()
+    with closing(list_pages(cast(Store, store), "", (["a", "b"], []), "top")) as pages:
+        assert [len(next(pages)) for _ in range(3)] == [0, 1, 1]
+    assert store.pages_given < 200
+
+
+def test_what_hangs_is_given_up_when_a_command_ends() -> None:
+    never, begun = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        begun.set()
+        never.wait()
+
+    with Threads(1, patience=0.01) as threads:
+        hanging, waiting = threads.submit(hang), threads.submit(hang)
+        begun.wait()
+    assert (hanging.done(), waiting.cancelled()) == (False, True)
+    with pytest.raises(RuntimeError):
+        threads.submit(hang)
+    never.set()
+
+
+def test_calls_wait_in_another_thread_so_that_the_main_one_hears_of_interrupts() -> None:
+    assert interruptible(threading.current_thread) is not threading.main_thread()
+    with Threads(1) as threads:
+        thread = threads.submit(threading.current_thread)
+        assert threads.submit(interruptible, threading.current_thread).result() is thread.result()
+    with pytest.raises(ZeroDivisionError):
+        interruptible(divmod, 1, 0)
+
+
+def test_where_no_more_threads_are_to_be_had_fewer_do_it_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start, begun = threading.Thread.start, []
+
+    def limited(thread: threading.Thread) -> None:
+        if len(begun) == 2:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    ready = threading.Event()
+    with Threads(8) as threads:
+        waiting = [threads.submit(ready.wait) for _ in range(5)]
+        ready.set()
+        assert [future.result() for future in waiting] == [True] * 5

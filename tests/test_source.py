@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaltrace.source import MAX_LINE, Source, Tell, listing, readable, reading, supplied
+from evaltrace.source.supplies import supply_of
 
 ANY = msgspec.json.Decoder()
 COUNT = msgspec.json.Decoder(dict[str, int])
@@ -830,3 +831,46 @@ def test_what_cannot_be_supplied_is_a_problem(tmp_path: Path) -> None:
     assert [(row.code, row.path) for row in source.problems] == [
         ("changed_while_read", "job/trial/gone")
     ]
+
+
+def test_what_is_supplied_and_then_not_there_is_a_problem(tmp_path: Path) -> None:
+    kept = _Kept({"large": b"x" * 1000}, tmp_path)
+    with supplied(str(tmp_path / "far"), kept):
+        source = Source(tmp_path / "far")
+        kept.take = lambda path, tell: str(tmp_path / "gone")  # type: ignore[method-assign]
+        assert source.read("large") is None
+    assert codes(source) == ["unreadable"]
+
+
+def test_of_supplies_in_each_other_the_inner_one_counts(tmp_path: Path) -> None:
+    outer, inner = (_Kept({name: b""}, tmp_path) for name in ("a", "b"))
+    top = str(tmp_path)
+    with supplied(top, outer), supplied(f"{top}/in", inner):
+        assert supply_of(f"{top}/in") is inner
+        assert [Source(f"{top}/{name}").files() for name in ("", "in", "in/side")] == [
+            ["a"], ["b"], []
+        ]  # fmt: skip
+
+
+def test_threads_supply_and_read_side_by_side(tmp_path: Path) -> None:
+    failures: list[Exception] = []
+
+    def supply(number: int) -> None:
+        try:
+            for each in range(1000):
+                with supplied(f"/far/{number}/{each}", _Kept({}, tmp_path)):
+                    assert supply_of(f"/far/{number}/{each}/a") is not None
+        except Exception as error:
+            failures.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=supply, args=(number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert failures == []

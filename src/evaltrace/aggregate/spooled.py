@@ -30,15 +30,7 @@ def open_plan(
     Raises what plan_aggregation raises, and UnreadablePath for a URL.
     """
     with ExitStack() as opened:
-        spools: dict[str, Spool] = {}
-        for url in map(str, filter(is_url, paths)):
-            from evaltrace.remote import spool_plan
-
-            # A worker elsewhere may still fetch into it when the run ends early.
-            place = tempfile.TemporaryDirectory(prefix="evaltrace-", ignore_cleanup_errors=True)
-            folder = opened.enter_context(place)
-            spools[url] = spool_plan(url, Path(folder))
-            opened.enter_context(spools[url].at_hand())
+        spools = _spooled(sorted({str(path) for path in paths if is_url(path)}), opened)
         places = [spools[str(path)].root if is_url(path) else path for path in paths]
         try:
             plan = plan_aggregation(places, options, None if spools else cache)
@@ -51,6 +43,23 @@ def open_plan(
         redactor = redactor_of(plan.options)
         plan.problems += redact_records(redactor, problems) if redactor else problems
         yield plan
+
+
+def _spooled(urls: Sequence[str], opened: ExitStack) -> dict[str, Spool]:
+    spools: dict[str, Spool] = {}
+    if not urls:
+        return spools
+    from evaltrace.remote import spool_plan
+
+    # A worker elsewhere may still fetch into it when the run ends early.
+    place = tempfile.TemporaryDirectory(prefix="evaltrace-", ignore_cleanup_errors=True)
+    top = Path(opened.enter_context(place))
+    for number, url in enumerate(urls):
+        # Numbered: where trials are alike, their places decide which one is first.
+        (folder := top / f"{number:06}").mkdir()
+        spools[url] = spool_plan(url, folder)
+        opened.enter_context(spools[url].at_hand())
+    return spools
 
 
 def to_parcels(entries: Sequence[Entry], spools: Sequence[Spool]) -> Parcels:

@@ -8,12 +8,15 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from evaltrace.errors import UnreadablePath
-from evaltrace.remote.fetching import Fault, Fetcher, File
+from evaltrace.remote.fetching import AHEAD, Fault, Fetcher, File
 from evaltrace.remote.names import is_never_read
 from evaltrace.source import Tell
 
 _PATIENCE = 8
 """Trials in which nobody opened files of a kind: then they are not fetched ahead any more."""
+
+_KINDS = 10_000
+"""Kinds of files that are remembered: where names are all different, there is no end of them."""
 
 _SELDOM = ("agent/trajectory.json", "verifier/reward.txt")
 """Files that are opened only where others do not say enough."""
@@ -36,10 +39,16 @@ class Habits:
     def learn(self, keys: Iterable[str], opened: Collection[str]) -> None:
         """Take note of which files of a trial were opened."""
         for key in keys:
+            kind = _kind(key)
             if key in opened:
-                self._asked.add(_kind(key))
-            else:
-                self._unopened[_kind(key)] += 1
+                _add_bounded(kind, self._asked)
+            elif kind in self._unopened or len(self._unopened) < _KINDS:
+                self._unopened[kind] += 1
+
+
+def _add_bounded(kind: str, kinds: set[str]) -> None:
+    if len(kinds) < _KINDS:
+        kinds.add(kind)
 
 
 def _kind(key: str) -> str:
@@ -55,8 +64,8 @@ class Arriving:
     """A trial's files by their paths in it; supplies the directory `top`, which is on no disk.
 
     `hurry` is called when a file was asked for that had not been expected. `failure` is what
-    the store answered then; the trial is not as it should be. `reads` and `held` are the
-    number of files that were begun, and their bytes in memory.
+    the store, or this disk, answered then; the trial is not as it should be. Of the files
+    that were begun, `reads` is the number, `begun` the bytes, `held` those of them in memory.
     """
 
     top: str
@@ -64,8 +73,9 @@ class Arriving:
     fetcher: Fetcher
     habits: Habits
     hurry: Callable[[], None]
-    failure: UnreadablePath | None = None
+    failure: UnreadablePath | OSError | None = None
     reads: int = 0
+    begun: int = 0
     held: int = 0
     _opened: set[str] = field(default_factory=set)
     _tree: dict[str, dict[str, str]] | None = None
@@ -74,11 +84,17 @@ class Arriving:
         """Begin to fetch what will probably be opened."""
         for key, file in self.files.items():
             # Of an empty object it is asked whether it is one: it may stand for a folder.
-            expected = file.found.size == 0 or self.habits.expects(key)
+            expected = file.found.size == 0 or (self._has_room and self.habits.expects(key))
             if expected and file.coming is None and not file.settled:
                 self.fetcher.begin(file)
                 self.reads += 1
+                self.begun += file.found.size
                 self.held += file.held
+
+    @property
+    def _has_room(self) -> bool:
+        # A trial may have thousands of files: those beyond this come when they are opened.
+        return self.held < AHEAD
 
     def settle(self) -> tuple[tuple[str, Fault], ...]:
         """Wait for what was begun; give what was wrong with it. Raises UnreadablePath."""
@@ -112,9 +128,10 @@ class Arriving:
     def size(self, path: str) -> int:
         """Give the bytes of a file."""
         file = self.files[path]
-        if file.content is not None:
-            return len(file.content)
-        return os.stat(file.place).st_size if file.settled else file.found.size  # noqa: PTH116
+        if file.content is not None or not file.settled:
+            return file.found.size if file.content is None else len(file.content)
+        # What was listed may turn out to be gone when it is opened.
+        return os.stat(file.place).st_size if file.exists else 0  # noqa: PTH116
 
     def take(self, path: str, tell: Tell) -> bytes | str | None:
         """Give a file, which is waited for if it had not been expected."""
@@ -122,19 +139,24 @@ class Arriving:
         file = self.files[path]
         if not file.settled:
             self._fetch_now(path, file, tell)
-        if file.content is not None or not file.exists:
-            return file.content
-        return file.place
+        content = file.content
+        if content is None and file.exists:
+            return file.place
+        if content is not None and file.coming is not None and self.held > AHEAD:
+            self.held -= len(content)
+            file.forget()
+        return content
 
     def _fetch_now(self, path: str, file: File, tell: Tell) -> None:
         self.habits.learn([path], [path])
-        self.fetcher.begin(file)
-        self.hurry()
         try:
+            self.fetcher.begin(file)
+            self.hurry()
             fault = self.fetcher.settle(file)
-        except UnreadablePath as error:
-            self.failure = error
+        except (UnreadablePath, OSError) as error:
+            self.failure, file.settled = error, True
             return
+        self.held += file.held if file.content is not None else 0
         if fault:
             tell(fault.code, fault.message, fault.hint)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,9 @@ from threading import BoundedSemaphore
 from types import TracebackType
 from typing import Any, Self
 
+from evaltrace.errors import UnreadablePath
 from evaltrace.remote.stores import Changed, Object, Refused, Store, Vanished
+from evaltrace.remote.threads import Threads, interruptible
 
 READS = 128
 """Reads in flight in a process: at 40 ms each, 64 are enough for 1,600 a second."""
@@ -69,6 +71,10 @@ class File:
             return Path(self.place).read_bytes()
         return self.content
 
+    def forget(self) -> None:
+        """Let go of the content: it is fetched again when it is wanted again."""
+        self.coming, self.content, self.settled = None, None, False
+
     def remove(self) -> None:
         """Remove what is on the disk of it."""
         if self.coming is not None and self.content is None:
@@ -82,7 +88,7 @@ class Fetcher:
     def __init__(self, store: Store, reads: int = READS) -> None:
         self._store, self._reads = store, reads
         self._parts = BoundedSemaphore(_PARTS)
-        self._pool = ThreadPoolExecutor(reads, thread_name_prefix="evaltrace-fetch")
+        self._pool = Threads(reads)
 
     def __enter__(self) -> Self:
         return self
@@ -93,7 +99,7 @@ class Fetcher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.end()
 
     def begin(self, file: File) -> None:
         """Begin to fetch an object. Raises OSError where a large one has no room."""
@@ -110,7 +116,7 @@ class Fetcher:
         """Wait for an object that was begun; tell what was wrong with it.
 
         An empty one may turn out to be a folder: then it does not exist, without a fault.
-        Raises UnreadablePath where the store failed.
+        Raises UnreadablePath where the store failed, or this disk.
         """
         coming, file.settled = file.coming or (), True
         if len(coming) > 1:
@@ -120,6 +126,8 @@ class Fetcher:
             file.content = coming[0].result() if file.found.size <= PART else None
             return None
         for error in errors:
+            if isinstance(error, OSError):
+                raise _no_place(file, error) from error
             if not isinstance(error, Vanished | Changed | Refused):
                 raise error
         return self._settle_fault(file, errors[0])
@@ -152,7 +160,7 @@ class Fetcher:
 
     def _fetch_again(self, file: File) -> Fault:
         """Fetch what an object is now."""
-        found = self._store.look(file.found.key)
+        found = interruptible(self._store.look, file.found.key)
         if found is None:
             return Fault("changed_while_read", "removed after it was listed", _RUNNING)
         try:
@@ -165,6 +173,8 @@ class Fetcher:
         except Refused as error:
             file.remove()
             return Fault("unreadable", str(error) or "not permitted", _RIGHTS)
+        except OSError as error:
+            raise _no_place(file, error) from error
         return Fault("changed_while_read", "changed while it was read", _RUNNING)
 
     def _fetch_whole(self, found: Object) -> bytes:
@@ -172,6 +182,8 @@ class Fetcher:
 
     def _fetch_part(self, file: File, start: int) -> None:
         with self._parts:
+            if self._pool.ended:
+                raise CancelledError
             content = self._read(file.found, start)
             # Buffered: on a disk that fills up, a bare write may take a part and say nothing.
             with open(file.place, "r+b") as made:
@@ -181,7 +193,14 @@ class Fetcher:
     def _read(self, found: Object, start: int) -> bytes | memoryview:
         stop = min(start + PART, found.size)
         limits = (0, 0) if stop - start == found.size else (start, stop)
-        content = self._store.read(found.key, *limits, found.tag)
+        content = interruptible(self._store.read, found.key, *limits, found.tag)
         if len(content) != stop - start:
             raise Changed
         return content
+
+
+def _no_place(file: File, error: OSError) -> UnreadablePath:
+    reason = error.strerror or str(error)
+    what = f"cannot be kept in the temporary folder ({reason})"
+    hint = "Large files wait there: name a folder with more room by TMPDIR."
+    return UnreadablePath(what, where=file.found.key, hint=hint)

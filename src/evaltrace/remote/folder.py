@@ -10,6 +10,7 @@ from evaltrace.errors import OutputFailure, UnreadablePath
 from evaltrace.remote.opening import open_store
 from evaltrace.remote.places import Place, to_place
 from evaltrace.remote.stores import Refused, Store, Vanished
+from evaltrace.remote.threads import interruptible
 
 _RIGHTS = "Check that these credentials may list and read the bucket."
 
@@ -32,7 +33,7 @@ class RemoteFolder:
         """Name what is committed."""
         store, place = self._opened()
         try:
-            _, objects = store.level(place.prefix)
+            _, objects = interruptible(store.level, place.prefix)
         except (UnreadablePath, Refused) as error:
             raise _failure("cannot list", self.url, error) from None
         return {row.key.rpartition("/")[2] for row in objects}
@@ -50,7 +51,7 @@ class RemoteFolder:
         """Open what was committed; raises FileNotFoundError."""
         store, place = self._opened()
         try:
-            return store.open(place.below(name).key)
+            return interruptible(store.open, place.below(name).key)
         except (UnreadablePath, Refused) as error:
             raise _failure("cannot read", place.below(name).url, error) from None
 
@@ -58,7 +59,7 @@ class RemoteFolder:
         """Read what was committed; raises FileNotFoundError."""
         store, place = self._opened()
         try:
-            return bytes(store.read(place.below(name).key, 0, 0, None))
+            return bytes(interruptible(store.read, place.below(name).key, 0, 0, None))
         except Vanished:
             raise FileNotFoundError(2, "no such object", place.below(name).url) from None
         except (UnreadablePath, Refused) as error:

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Event, Semaphore
 
 from evaltrace.errors import Problem
 from evaltrace.remote.names import why_unusable
 from evaltrace.remote.stores import Object, Store
+from evaltrace.remote.threads import Threads
 from evaltrace.source import readable
 
 _PARALLEL = 32
 """Listings at a time."""
+
+_WAITING = 2 * _PARALLEL
+"""Pages that wait to be written down."""
 
 _FEW = 64
 """Folders that get a listing each; more of them are listed in groups that follow each other."""
@@ -87,27 +91,57 @@ def list_pages(store: Store, prefix: str, level: Level, top: str) -> Iterator[li
     Raises Refused.
     """
     names, objects = level
-    arrived: SimpleQueue[list[Object] | None] = SimpleQueue()
-
-    def list_part(part: _Part) -> None:
+    pages = _Pages()
+    with Threads(_PARALLEL) as pool:
+        parts = _parts(store, prefix, names)
+        futures = [pool.submit(pages.list_part, store, part) for part in parts]
         try:
-            for page in store.pages(part.prefix, part.after):
-                arrived.put([row for row in page if part.holds(row.key)])
-                if part.before and page and page[-1].key >= part.before:
-                    break
+            yield _renamed(objects, prefix, top)
+            for page in pages.arriving(len(futures)):
+                yield _renamed(page, prefix, top)
         finally:
-            arrived.put(None)
-
-    with ThreadPoolExecutor(_PARALLEL) as pool:
-        futures = [pool.submit(list_part, part) for part in _parts(store, prefix, names)]
-        yield _renamed(objects, prefix, top)
-        left = len(futures)
-        while left:
-            page = arrived.get()
-            left -= page is None
-            yield _renamed(page or [], prefix, top)
+            pages.end(len(futures))
         for future in futures:
             future.result()
+
+
+class _Pages:
+    """Pages of several listings, a few of which wait to be written down."""
+
+    def __init__(self) -> None:
+        self._arrived: SimpleQueue[list[Object] | None] = SimpleQueue()
+        self._room, self._ended = Semaphore(_WAITING), Event()
+
+    def list_part(self, store: Store, part: _Part) -> None:
+        """List a part, until its end or that of all."""
+        try:
+            for page in () if self._ended.is_set() else store.pages(part.prefix, part.after):
+                self._room.acquire()
+                if self._ended.is_set():
+                    break
+                self._arrived.put([row for row in page if part.holds(row.key)])
+                if part.before and page and page[-1].key >= part.before:
+                    break
+        except BaseException:
+            self._ended.set()  # without this part the others are of no use
+            raise
+        finally:
+            self._arrived.put(None)
+
+    def arriving(self, parts: int) -> Iterator[list[Object]]:
+        """Give pages as they come, until so many parts have ended."""
+        while parts:
+            page = self._arrived.get()
+            if page is None:
+                parts -= 1
+            else:
+                yield page
+            self._room.release()
+
+    def end(self, parts: int) -> None:
+        """Let nobody list on who still does."""
+        self._ended.set()
+        self._room.release(parts + 1)
 
 
 class _Part:

@@ -13,6 +13,7 @@ _ORDINARY = re.compile(r"(?:[\w@+=,~-][\w.@+=,~ -]{0,200}(?:/(?!$)|$)){1,14}", r
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NEVER_READ = (
     ".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".tar", ".tgz", ".whl", ".jar",
     ".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".pdf", ".mp3", ".wav",
@@ -35,6 +36,8 @@ def why_unusable(key: str) -> str | None:
         return "its name leads out of its place"
     if _CONTROL.search(key):
         return "its name holds control characters"
+    if _SURROGATE.search(key):
+        return "its name is no UTF-8"
     if "\\" in key or any(_DRIVE.match(segment) for segment in segments):
         return "its name is a path of Windows"
     if max(len(segment.encode()) for segment in segments) > _SEGMENT_BYTES:

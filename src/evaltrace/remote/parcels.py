@@ -6,10 +6,13 @@ import os
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Self
+
+import msgspec
 
 from evaltrace.errors import Problem
 from evaltrace.remote.arriving import Arriving, Habits
@@ -23,14 +26,33 @@ from evaltrace.source import readable, supplied
 PLANNED = ("config.json", "lock.json", "result.json", "agent/command-0/command.txt")
 """Files of a trial that the plan has read already."""
 
+_ON_DISK = 4
+"""How many times as much is fetched ahead onto the disk, in large files, as into memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The objects of one trial, with keys from its folder on; `trial` is its path in the plan."""
+    """The objects of one trial, with keys from its folder on; `trial` is its path in the plan.
+
+    They are packed: there may be very many trials, and only few are fetched at a time.
+    """
 
     trial: str
     name: str
-    objects: tuple[Object, ...]
+    packed: bytes
+
+    @classmethod
+    def of(cls, trial: str, name: str, objects: Iterable[Object]) -> Self:
+        """Pack the objects of a trial."""
+        return cls(trial, name, msgspec.msgpack.encode(list(objects)))
+
+    @property
+    def objects(self) -> list[Object]:
+        """The objects."""
+        return _OBJECTS.decode(self.packed)
+
+
+_OBJECTS = msgspec.msgpack.Decoder(list[Object])
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +90,22 @@ class Parcel:
     planned: str
     loads: tuple[Load, ...]
 
-    def fetch(self, folder: Path | None = None, *, reads: int = READS) -> Generator[Fetched]:
+    def fetch(
+        self, folder: Path | None = None, *, reads: int = READS, ahead: int = AHEAD
+    ) -> Generator[Fetched]:
         """Fetch the trials in order, the next ones while one is used; `folder` is for all of it.
 
-        Close the iterator where it is not used up. Raises UnreadablePath.
+        `ahead` is about how many bytes come into memory before they are asked for. Close the
+        iterator where it is not used up. Raises UnreadablePath, and OSError of this disk.
         """
         store = open_store(self.place)
         planned = Planned.found(self.planned)
-        own = Path(os.path.realpath(tempfile.mkdtemp(prefix="evaltrace-", dir=folder)))
+        # Whoever planned clears away what a worker leaves that is killed.
+        around = folder or (None if planned is None else self.planned)
+        own = Path(os.path.realpath(tempfile.mkdtemp(prefix="evaltrace-", dir=around)))
         try:
             with Fetcher(store, reads) as fetcher:
-                yield from Delivery(self, fetcher, planned, str(own)).fetched(reads)
+                yield from Delivery(self, fetcher, planned, str(own), ahead).fetched(reads)
         finally:
             if planned is not None:
                 planned.close()
@@ -92,8 +119,16 @@ class Parcel:
 class Delivery:
     """The trials of a parcel on their way, and what of them is on this disk meanwhile."""
 
-    def __init__(self, parcel: Parcel, fetcher: Fetcher, planned: Planned | None, own: str) -> None:
+    def __init__(
+        self,
+        parcel: Parcel,
+        fetcher: Fetcher,
+        planned: Planned | None,
+        own: str,
+        ahead: int = AHEAD,
+    ) -> None:
         self._parcel, self._fetcher, self._planned, self._own = parcel, fetcher, planned, own
+        self._ahead = ahead
         self._habits = Habits()
         self._waiting = deque(parcel.loads)
         self._coming: deque[tuple[Load, Arriving]] = deque()
@@ -117,8 +152,12 @@ class Delivery:
 
     def _has_room(self, most: int) -> bool:
         # Twice as many as are read at a time: nobody waits for the slowest of a trial.
-        reads = sum(arriving.reads for _, arriving in self._coming)
-        return reads < most and sum(arriving.held for _, arriving in self._coming) < AHEAD
+        coming = [arriving for _, arriving in self._coming]
+        return (
+            sum(arriving.reads for arriving in coming) < most
+            and sum(arriving.held for arriving in coming) < self._ahead
+            and sum(arriving.begun for arriving in coming) < _ON_DISK * self._ahead
+        )
 
     def _arriving(self, load: Load) -> Arriving:
         arriving = Arriving(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, Protocol
 
 from evaltrace.errors import UnreadablePath
 from evaltrace.remote.stores import Changed, Object, Refused, Vanished
+from evaltrace.remote.threads import Threads
 
 _RANGE = 4 * 2**20
 _AHEAD = 2
@@ -25,7 +26,7 @@ class Ranges(io.RawIOBase):
     def __init__(self, store: _Readable, found: Object, name: str) -> None:
         self.name = name
         self._store, self._object = store, found
-        self._pool = ThreadPoolExecutor(_AHEAD)
+        self._pool = Threads(_AHEAD)
         self._coming: deque[Future[bytes | memoryview]] = deque()
         self._asked = 0
         self._here = memoryview(b"")
@@ -67,5 +68,5 @@ class Ranges(io.RawIOBase):
     def close(self) -> None:
         """Stop reading ahead."""
         if not self.closed:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.end()
         super().close()

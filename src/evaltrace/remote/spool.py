@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -25,10 +24,12 @@ from evaltrace.remote.parcels import Load, Parcel
 from evaltrace.remote.places import Place, to_place
 from evaltrace.remote.planned import Planned
 from evaltrace.remote.stores import Object, Refused, Store
+from evaltrace.remote.threads import Threads, interruptible
 from evaltrace.source import MAX_DOCUMENT, readable, supplied
 
 _FILES = ("config.json", "lock.json", "result.json")
-_PRESENT = ("job.log", "verifier/test-stderr.txt")
+_JOB_LOG = "job.log"
+_PRESENT = (_JOB_LOG, "verifier/test-stderr.txt")
 """Files whose presence tells something to the plan, but not their content."""
 
 _TRIAL_PARTS = ("agent", "verifier", "steps")
@@ -60,7 +61,7 @@ class Spool:
         paths = [str(path) for path in trials]
         names = [self._name(path) for path in paths]
         found = Listing(self.listing).below(names)
-        loads = (Load(*row) for row in zip(paths, names, found, strict=True))
+        loads = (Load.of(*row) for row in zip(paths, names, found, strict=True))
         return Parcel(self.place, str(self.tree.parent), tuple(loads))
 
     @contextmanager
@@ -97,7 +98,7 @@ def spool_plan(url: str, folder: Path, *, reads: int = READS) -> Spool:
     tree.mkdir()
     listing = Listing(tree.parent / "objects.sqlite")
     try:
-        level = store.level(named.prefix)
+        level = interruptible(store.level, named.prefix)
         place = _place_to_list(named, level)
         problems = listing.add(list_pages(store, named.prefix, level, _top(named, place)))
         if place != named:
@@ -109,8 +110,8 @@ def spool_plan(url: str, folder: Path, *, reads: int = READS) -> Spool:
     root.mkdir(parents=True, exist_ok=True)
     with closing(Planned.make(tree.parent)) as planned:
         problems += _write_tree(store, place, listing, planned, reads)
-        if not planned.names(_top(named, place)):
-            _raise_nothing(store, named)
+    if not any(listing.folders()):
+        _raise_nothing(store, named)
     return Spool(url, place, root, tree, listing.path, sorted(problems, key=_order))
 
 
@@ -128,12 +129,13 @@ def _top(named: Place, place: Place) -> str:
 
 def _around(store: Store, place: Place, named: Place, reads: int) -> Iterator[list[Object]]:
     """List a job's own files, and the top of each trial beside the one that was named."""
-    names, objects = store.level(place.prefix)
+    names, objects = interruptible(store.level, place.prefix)
     yield [row._replace(key=f"{place.name}/{row.key[len(place.prefix) :]}") for row in objects]
     others = [place.below(name) for name in names if name != named.name and not why_unusable(name)]
-    with ThreadPoolExecutor(reads) as pool:
-        levels = pool.map(lambda other: store.level(other.prefix), others)
-        for other, (folders, found) in zip(others, levels, strict=True):
+    with Threads(reads) as pool:
+        levels = [pool.submit(store.level, other.prefix) for other in others]
+        for other, level in zip(others, levels, strict=True):
+            folders, found = level.result()
             top = f"{place.name}/{other.name}"
             yield [row._replace(key=f"{top}/{row.key[len(other.prefix) :]}") for row in found]
             yield [Object(f"{top}/{name}/", 0, None) for name in folders]
@@ -143,7 +145,7 @@ def _write_tree(
     store: Store, place: Place, listing: Listing, planned: Planned, reads: int
 ) -> list[Problem]:
     """Write down the folders, and fetch the files, that planning looks at."""
-    trials = {path.rpartition("/")[0] for path in listing.folders() if path.endswith(_TRIAL_ENDS)}
+    trials = _trials(listing)
     planned.add_folders(path for path in listing.folders() if not _is_in_trial(path, trials))
     for row in listing.named(_PRESENT):
         if not _is_in_trial(row.key.rpartition("/")[0], trials):
@@ -157,6 +159,17 @@ def _write_tree(
         else:
             wanted.append(row)
     return _fetched(store, place, wanted, planned, reads)
+
+
+def _trials(listing: Listing) -> set[str]:
+    """Name the folders that look like trials: a job, too, may have the name of a trial's part."""
+    around = {path.rpartition("/")[0] for path in listing.folders() if path.endswith(_TRIAL_ENDS)}
+    with_files: set[str] = set()
+    jobs: set[str] = set()
+    for row in listing.named((*_FILES, _JOB_LOG)):
+        folder, _, name = row.key.rpartition("/")
+        (jobs if name == _JOB_LOG else with_files).add(folder)
+    return (around & with_files) - jobs
 
 
 _TRIAL_ENDS = tuple(f"/{name}" for name in _TRIAL_PARTS)
@@ -182,6 +195,7 @@ def _fetched(
                     )
                 )
             content = file.whole()
+            file.remove()
             if content is not None:
                 planned.add(row.key, content)
             elif not fault:
@@ -221,7 +235,7 @@ def _fingerprint(objects: tuple[Object, ...]) -> str | None:
 
 
 def _raise_nothing(store: Store, named: Place) -> NoReturn:
-    if named.key and store.look(named.key):
+    if named.key and interruptible(store.look, named.key):
         hint = "Name a trial, a job, or any folder above them."
         raise UnreadablePath("not a folder but an object", where=named.url, hint=hint)
     hint = "Check the spelling: nothing begins with this name and a slash."

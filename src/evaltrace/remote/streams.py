@@ -12,6 +12,7 @@ from evaltrace.errors import OutputFailure, UnreadablePath
 from evaltrace.remote.opening import open_store
 from evaltrace.remote.places import to_place
 from evaltrace.remote.stores import Refused
+from evaltrace.remote.threads import interruptible
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def open_input(url: str) -> Iterator[BinaryIO]:
     """Open an object as a stream, read ahead but never held whole; raises UnreadablePath."""
     place = to_place(url)
     try:
-        file = open_store(place).open(place.key)
+        file = interruptible(open_store(place).open, place.key)
     except FileNotFoundError:
         hint = "Check its spelling."
         raise UnreadablePath("no such object", where=url, hint=hint) from None
@@ -44,7 +45,7 @@ def whole_object(url: str) -> Iterator[BinaryIO]:
         store = open_store(place)
         # Hours of work are not to end at a bucket that is not there.
         with suppress(Refused):
-            next(store.pages(f"{place.key}/"), None)
+            interruptible(next, store.pages(f"{place.key}/"), None)
     except UnreadablePath as error:
         what = f"cannot write the output ({error.what})"
         raise OutputFailure(what, where=url, hint=error.hint) from None

@@ -145,7 +145,11 @@ class Listing:
         content = self._supply.take(path, lambda *told: self.report(told[0], path, *told[1:]))
         if not isinstance(content, str):
             return content
-        descriptor = os.open(content, _OPEN)
+        try:
+            descriptor = os.open(content, _OPEN)
+        except OSError as error:
+            self._unreadable(path, error)
+            return None
         return descriptor, os.fstat(descriptor)
 
     def _open_place(self, path: str) -> Opened | None:

@@ -42,11 +42,13 @@ def supplied(top: str, supply: Supply) -> Iterator[None]:
 
 def supply_of(top: str) -> Supply | None:
     """Give what supplies a directory, None where its files lie on the disk."""
-    for place, supply in _SUPPLIES.items():
-        if top == place:
-            return supply
-        if top.startswith(f"{place}/"):
-            return _Below(supply, top[len(place) + 1 :])
+    # Looked up, not gone through: other threads of a worker add theirs meanwhile.
+    place = top if _SUPPLIES else ""
+    while place:
+        supply = _SUPPLIES.get(place)
+        if supply is not None:
+            return supply if place == top else _Below(supply, top[len(place) + 1 :])
+        place = place.rpartition("/")[0]
     return None
 
 
