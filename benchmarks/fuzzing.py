@@ -4,7 +4,7 @@
     python benchmarks/fuzzing.py --bombs
 
 Every attempt follows from its target's name and its number, so a fault can be tried again with
-`TARGET --first NUMBER --count 1`. An attempt has 2 seconds of CPU time, the process 4 GB of
+`TARGET --first NUMBER --count 1`. An attempt has 2 seconds of CPU time, the process 6 GB of
 memory. Prints attempts, refusals (our own errors) and faults for each target; exits 1 if there
 is a fault.
 
