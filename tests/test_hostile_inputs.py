@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -147,6 +149,15 @@ def test_a_hunk_at_a_line_that_no_file_has_is_placed_somewhere() -> None:
     far = Edit("a.py", hunks=(Hunk((" a", "-X", "+Y"), start=10**400),))
     assert rebuild([first, far], cwd="/app").diff is not None
     assert rebuild([far, first], cwd="/app").diff is not None
+
+
+def test_what_is_asked_of_a_damaged_footer_ends_no_process() -> None:
+    # Arrow's C++ ends the process where it is asked about the columns of this one.
+    script = Path(__file__).parents[1] / "benchmarks" / "fuzzing.py"
+    command = [sys.executable, str(script), "parquet", "--first", "5000044", "--count", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("parquet: 1 tried"), done.stderr
+    assert done.returncode == 0
 
 
 def test_parquet_with_names_that_are_no_text_is_refused(tmp_path: Path) -> None:

@@ -105,24 +105,13 @@ def _size_of(path: Path) -> int:
 
 
 def _largest_value(metadata: Any) -> int:
-    """Give the bytes of a row, taken from the row group where they are most.
+    """Give the bytes of the largest row group, all of which one value may have.
 
-    A dictionary may have one value for all rows: then it is as long as all that is there.
+    A dictionary may have one value for all rows. Whether there is one is not asked: where the
+    footer of a column is damaged, Arrow ends the whole process.
     """
-    if not metadata.num_row_groups:
-        return 0
-    number = _column(metadata.row_group(0))
-    sizes = (
-        (group.total_byte_size, group.num_rows, group.column(number).has_dictionary_page)
-        for group in map(metadata.row_group, range(metadata.num_row_groups))
-    )
-    return max(int(size if shared else size // max(rows, 1)) for size, rows, shared in sizes)
-
-
-def _column(group: Any) -> int:
-    # Not by the schema of the file: that and its metadata hold each other, and so stay.
-    names = (group.column(number).path_in_schema for number in range(group.num_columns))
-    return next((n for n, name in enumerate(names) if name.partition(".")[0] == "trace"), 0)
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    return max((group.total_byte_size for group in groups), default=0)
 
 
 def _bytes(value: object) -> bytes:
