@@ -106,7 +106,7 @@ def test_no_file_names_the_host_of_a_registry() -> None:
 
 
 def test_the_host_of_a_registry_is_found_within_a_longer_name() -> None:
-    named = b"https://files." + b".".join([b"pythonhosted", b"org"]) + b"/packages"
+    named = b"https://files." + b"gro.detsohnohtyp"[::-1] + b"/packages"
     assert len(hosts_in(named)) == 1
     assert not hosts_in(b"https://example.org/packages")
 
