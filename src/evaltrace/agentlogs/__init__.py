@@ -120,8 +120,10 @@ def _report_others(source: Source, folder: str, place: str) -> None:
 def _reader_of(agent: str | None) -> str | None:
     """Name the reader of an agent's log, also where a version follows the name."""
     name = agent or ""
+    if name in READERS:
+        return READERS[name]
     versioned = _VERSIONED.fullmatch(name)
-    return READERS.get(name) or READERS.get(versioned[1] if versioned else "")
+    return READERS.get(versioned[1]) if versioned else None
 
 
 def _order(agent: str | None) -> list[str]:

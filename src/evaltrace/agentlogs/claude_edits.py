@@ -107,8 +107,8 @@ def _of_replacements(given: _Result, path: str, parts: tuple[Replacement, ...]) 
     if before is None:
         hunks = _hunks(rows)
         return Edit(path, created=False, hunks=hunks, replacements=() if hunks else parts)
-    grown = sum([(row.new_lines or 0) - (row.old_lines or 0) for row in rows])
-    after = _exchanged(before, parts, grown if any(row.lines for row in rows) else None)
+    grown = [(row.new_lines or 0) - (row.old_lines or 0) for row in rows]
+    after = _exchanged(before, parts, sum(grown) if any(row.lines for row in rows) else None)
     if after is not None:
         return Edit(path, created=False, before=before, after=after)
     return Edit(path, created=False, before=before, hunks=_hunks(rows))
@@ -121,11 +121,11 @@ def _exchanged(before: str, parts: tuple[Replacement, ...], grown: int | None) -
         if part.old and part.old not in after:
             return None
         after = after.replace(part.old, part.new, -1 if part.every else 1)
-    if grown is None or len(parts) > 1 or after.count("\n") - before.count("\n") == grown:
+    if grown is None or len(parts) > 1 or parts[0].new:
         return after
     # Taking a text out takes the end of its last line along.
     old = parts[0].old + "\n"
-    if parts[0].new == "" and old in before:
+    if old in before and after.count("\n") - before.count("\n") != grown:
         return before.replace(old, "", -1 if parts[0].every else 1)
     return after
 

@@ -87,9 +87,12 @@ class Edit(msgspec.Struct, frozen=True, gc=False):
     @property
     def size(self) -> int:
         """Characters that it holds, about."""
-        texts = sum(len(text or "") for text in (self.before, self.after))
-        lines = sum(sum(map(len, hunk.lines)) for hunk in self.hunks)
-        return texts + lines + sum(len(part.old) + len(part.new) for part in self.replacements)
+        size = len(self.before or "") + len(self.after or "")
+        for hunk in self.hunks:
+            size += sum(map(len, hunk.lines))
+        for part in self.replacements:
+            size += len(part.old) + len(part.new)
+        return size
 
     @property
     def tells(self) -> bool:

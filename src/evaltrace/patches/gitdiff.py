@@ -8,7 +8,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from evaltrace.patches.lines import Block, Gap, longest_seam, shared_head, shared_tail
+from evaltrace.patches.lines import (
+    Block,
+    Gap,
+    is_closed,
+    longest_seam,
+    shared_head,
+    shared_tail,
+    to_lines,
+)
+from evaltrace.untrusted import clean
 
 CONTEXT = 3
 """Unchanged lines shown around a change."""
@@ -44,6 +53,22 @@ def _escaped(octet: int) -> str:
     if octet in _LETTERS:
         return "\\" + _LETTERS[octet]
     return chr(octet) if 32 <= octet < 127 else f"\\{octet:03o}"
+
+
+def unfit(segments: list[Gap | Block]) -> str | None:
+    """Say why lines cannot be shown in a diff that can be applied."""
+    for segment in segments:
+        if isinstance(segment, Gap):
+            continue
+        for lines in filter(None, (segment.old, segment.new)):
+            text = "".join(lines)
+            if "\0" in text:
+                return "its content is binary"
+            if clean(text) != text:
+                return "its content is not text"
+            if to_lines(text) != lines or not (segment is segments[-1] or is_closed(lines)):
+                return "the end of a line is not where it has to be"
+    return None
 
 
 @dataclass(slots=True)

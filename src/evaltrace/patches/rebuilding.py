@@ -10,12 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from evaltrace.patches.edits import Edit, Hunk
-from evaltrace.patches.gitdiff import FileDiff, render_file
-from evaltrace.patches.lines import Block, Gap, is_closed, shared_head, shared_tail, to_lines
+from evaltrace.patches.gitdiff import FileDiff, render_file, unfit
+from evaltrace.patches.lines import Block, Gap, shared_head, shared_tail, to_lines
 from evaltrace.patches.sparse import Conflict, SparseLines
 from evaltrace.patches.worktree import Place, Worktree
 from evaltrace.trace import FileChange
-from evaltrace.untrusted import clean
 
 _UNSAID = "the log does not say what changed"
 _UNSEEN = "the log does not have all of its first content"
@@ -113,15 +112,29 @@ class _File:
 
     first: Place | None
     place: Place | None
-    lines: SparseLines
+    _lines: SparseLines
+    _text: str | None = None
     lost: str | None = None
     other: str | None = None
     sighted_at: set[Place] = field(default_factory=set)
     misled: int | None = None
 
+    @property
+    def lines(self) -> SparseLines:
+        """Its lines; most of what it was overwritten with is overwritten in turn, unread."""
+        if self._text is not None:
+            self._lines.overwrite(to_lines(self._text))
+            self._text = None
+        return self._lines
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether every line is known, then and now."""
+        return self._lines.whole
+
     def see(self, edit: Edit, place: Place) -> None:
         """Learn from a sighting; one that does not fit what is known is passed over."""
-        if self.lines.whole:
+        if self.whole:
             if edit.before is not None and self.lost is not None:
                 self.overwrite(edit.before)
             elif edit.before is not None:
@@ -138,7 +151,7 @@ class _File:
                 lines.sight(at, hunk.sides()[1], at_end=hunk.ends_file)
         except Conflict:
             return
-        self.lines = lines
+        self._lines = lines
         self.sighted_at.add(place)
 
     def follow(self, edit: Edit) -> None:
@@ -154,29 +167,27 @@ class _File:
 
     def learn(self, text: str) -> None:
         """Take over what it holds, whatever changed it; but what was only sighted may be wrong."""
-        if self.sighted_at and self.lines.whole and "".join(self.lines.new) != text:
+        if self.sighted_at and self.whole and "".join(self.lines.new) != text:
             raise Conflict(_UNLIKE)
-        if self.lost is None and not self.lines.whole:
+        if self.lost is None and not self.whole:
             self.lines.learn(to_lines(text))
         else:
             self.overwrite(text)
 
     def overwrite(self, text: str) -> None:
         """Set what it holds."""
-        lines = to_lines(text)
         if self.first is None:
-            self.lines = SparseLines([Block([], lines)])
-        elif self.lines.whole:
-            self.lines.overwrite(lines)
+            self._lines = SparseLines([Block([], [])])
+        if self.whole:
+            self._text, self.lost = text, None
         elif self.lost is None:
             raise Conflict(_UNSEEN)
-        self.lost = None if self.lines.whole else self.lost
 
     def change(self, edit: Edit) -> None:
         """Make the change that an edit tells of."""
         if edit.before is not None:
             self.learn(edit.before)
-        if edit.after is not None and (not edit.hunks or self.lost or self.lines.whole):
+        if edit.after is not None and (not edit.hunks or self.lost or self.whole):
             self.overwrite(edit.after)
             return
         if self.lost is None:
@@ -341,9 +352,9 @@ class _Outcome:
             self._show(place, row, was.lines.segments, was.lost, place.name)
             return
         reason = None
-        if was is not None and not was.lines.whole:
+        if was is not None and not was.whole:
             reason = _UNSEEN
-        elif now is not None and (now.lost or not now.lines.whole):
+        elif now is not None and (now.lost or not now.whole):
             reason = now.lost or _UNKNOWN
         row = FileChange(path=place.name, change="modified")
         if was is None or now is None:
@@ -365,7 +376,7 @@ class _Outcome:
         reason: str | None,
         old: str | None,
     ) -> None:
-        reason = reason or self._barred(place) or _unfit(segments)
+        reason = reason or self._barred(place) or unfit(segments)
         diff: FileDiff | None = None
         if reason is None:
             new = None if row.change == "deleted" else place.name
@@ -382,19 +393,3 @@ class _Outcome:
             self._files.setdefault(row.path, row)
         elif diff is not None:
             self._files[place.name], self._parts[place.name] = row, diff.text
-
-
-def _unfit(segments: list[Gap | Block]) -> str | None:
-    """Say why lines cannot be shown in a diff that can be applied."""
-    for segment in segments:
-        if isinstance(segment, Gap):
-            continue
-        for lines in filter(None, (segment.old, segment.new)):
-            text = "".join(lines)
-            if "\0" in text:
-                return "its content is binary"
-            if clean(text) != text:
-                return "its content is not text"
-            if to_lines(text) != lines or not (segment is segments[-1] or is_closed(lines)):
-                return "the end of a line is not where it has to be"
-    return None

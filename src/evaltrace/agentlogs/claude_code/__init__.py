@@ -153,7 +153,7 @@ def _scan_sessions(
 ) -> None:
     """Scan all session files together, in order of time."""
     faults = [LineFaults(path) for path in paths]
-    logs = [turns(source, fault, few=prompt_only) for fault in faults]
+    logs = [turns(source, fault, few=prompt_only, beside=len(paths) - 1) for fault in faults]
     if len(logs) == 1:
         rows: Iterator[tuple[int, int, Turn]] = ((0, *row) for row in logs[0])
     else:

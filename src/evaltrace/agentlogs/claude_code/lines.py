@@ -294,9 +294,8 @@ class Scan:
         asked = self._asked.pop(call_id, None)
         if asked is None:
             return
-        given = line.toolUseResult, line.tool_use_result
-        result = next((raw for raw in given if tells(raw)), None)
-        edit = self._edit_in(result) if result is not None else None
+        result = line.toolUseResult if tells(line.toolUseResult) else line.tool_use_result
+        edit = self._edit_in(result) if tells(result) else None
         if edit is None:
             self.bare_edits += 1
         for one in [edit] if edit else self._edits_asked(call_id, asked):
