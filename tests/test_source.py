@@ -268,6 +268,14 @@ def test_folders_linked_to_one_another_are_walked_once(tmp_path: Path) -> None:
     assert len(found) == len(real) == 12
 
 
+@pytest.mark.parametrize("target", ["a/one.txt", "nothing", "/etc", "b"])
+def test_a_directory_with_a_link_in_it_is_not_plain(tree: Path, target: str) -> None:
+    assert Source(tree).is_plain()
+    (tree / "link").symlink_to(target)
+    assert not Source(tree).is_plain()
+    assert Source(tree / "b").is_plain()
+
+
 def test_a_link_that_is_turned_outwards_later_is_not_followed(tree: Path) -> None:
     (tree.parent / "secret").write_text("secret")
     link(tree / "turned", "z.txt")

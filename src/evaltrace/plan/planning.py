@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 import gc
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC
@@ -146,7 +146,7 @@ def _open_job(folder: JobFolder, problems: list[Problem], cache: Cache | None) -
     reader, job = READERS[folder.reader], None
     if folder.is_job:
         source = Source(folder.path, label=folder.path.name)
-        job = reader.read_job(source, cache.finished(folder.path) if cache else ())
+        job = reader.read_job(source, _with_result(folder, cache))
         problems += job.problems
         if cache is not None:
             cache.settle(folder.path, reader.job_facts(job))
@@ -162,12 +162,24 @@ def _open_job(folder: JobFolder, problems: list[Problem], cache: Cache | None) -
             own = {"task": kept.task, "trial": kept.trial, "kept": kept.attempt}
             entries.append(_to_entry(folder, name, job, kept, **own))
             continue
-        trial: Any = first if name is names[0] else _opened(folder, name, job)
+        trial: Any = first if name is names[0] else _ordered(folder, name, job)
         own = {"task": trial.task_name, "trial": trial.name}
         entries.append(_to_entry(folder, name, job, trial, **own))
     wanted = folder.wanted
     named = entries if wanted is None else [entry for entry in entries if entry.name in wanted]
     return _JobTrials(folder.reader, folder.path, job, first, entries, named)
+
+
+def _with_result(folder: JobFolder, cache: Cache | None) -> Collection[str]:
+    """Name the trials that are known to have a result."""
+    seen = folder.glances.keys()
+    return seen if cache is None else seen | set(cache.finished(folder.path))
+
+
+def _ordered(folder: JobFolder, name: str, job: Job | None) -> Any:
+    """Give what orders a trial: as it was seen on the way, or else as its files say."""
+    glance = folder.glances.pop(name, None)
+    return _opened(folder, name, job) if glance is None or job is None else glance.in_job(job)
 
 
 def _opened(folder: JobFolder, name: str, job: Job | None) -> Any:

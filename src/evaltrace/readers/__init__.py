@@ -52,11 +52,21 @@ class Trial(Protocol):
         """What its trace depends on, as far as it was read; paths elsewhere are absolute."""
 
 
+class Glance(Protocol):
+    """What one look at a directory told of a finished trial."""
+
+    def in_job(self, job: Any) -> Any:
+        """Give what orders the trial as one of a job: as a Trial, without stamps."""
+
+
 class Reader(Protocol):
     """The shape of every reader. What it cannot use it reports, and never raises."""
 
     def recognise(self, source: Source) -> FolderKind | None:
         """Tell by content whether a directory is a trial, a job, or neither."""
+
+    def glance_at(self, source: Source) -> Glance | None:
+        """Look at a directory; None unless it is surely a finished trial without links in it."""
 
     LAST_WRITTEN: str
     """The file of a trial that the harness writes last: with it, the trial is finished."""

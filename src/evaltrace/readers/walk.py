@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from evaltrace.errors import Problem, UnreadablePath
-from evaltrace.readers import READERS, FolderKind
+from evaltrace.readers import READERS, FolderKind, Glance
 from evaltrace.source import Source, readable
 
 _MAX_DEPTH = 16
@@ -24,7 +24,8 @@ class JobFolder:
     """A directory that holds trials, by their names; no job around a trial that lies on its own.
 
     `wanted` are the trials that were named themselves, None when the whole job was;
-    `unchanged` are those that are known and were not looked into.
+    `unchanged` are those that are known and were not looked into. Of others, `glances` has what
+    was seen of them.
     """
 
     reader: str
@@ -33,6 +34,7 @@ class JobFolder:
     trials: set[str] = field(default_factory=set)
     wanted: set[str] | None = None
     unchanged: set[str] = field(default_factory=set)
+    glances: dict[str, Glance] = field(default_factory=dict)
 
 
 class Known(Protocol):
@@ -68,6 +70,7 @@ class _Child(NamedTuple):
     found: _Recognised | None
     here: bool = True
     known: bool = False
+    glance: Glance | None = None
 
 
 def find_jobs(paths: Iterable[Path], known: Known | None = None) -> Walk:
@@ -119,6 +122,18 @@ def _recognise(source: Source) -> _Recognised | None:
     return None
 
 
+def _look_at(source: Source) -> tuple[_Recognised | None, Glance | None]:
+    """Recognise a directory as _recognise does, and see at once what orders a finished trial."""
+    for name, reader in READERS.items():
+        glance = reader.glance_at(source)
+        if glance is not None:
+            return _Recognised(name, "trial"), glance
+        kind = reader.recognise(source)
+        if kind is not None:
+            return _Recognised(name, kind), None
+    return None, None
+
+
 def _children(source: Source, walk: Walk) -> list[_Child]:
     """Recognise the folders in a directory; a link stands for what it leads to."""
     boundary, top = source.boundary, str(source.root)
@@ -133,10 +148,11 @@ def _children(source: Source, walk: Walk) -> list[_Child]:
         place = source.place(name)
         above, own = os.path.split(place)
         child = Source(place, boundary=boundary, label=f"{source.label}/{own}")
-        recognised = _recognise(child)
+        recognised, glance = _look_at(child)
         # There may be many trials: what their folders have in them is not kept.
         is_trial = recognised is not None and recognised.kind == "trial"
-        children.append(_Child(own, None if is_trial else child, recognised, above == top))
+        further = None if is_trial else child
+        children.append(_Child(own, further, recognised, above == top, glance=glance))
     return children
 
 
@@ -153,7 +169,12 @@ def _add_folder(source: Source, found: _Recognised | None, walk: Walk, depth: in
         reader = found.reader if found else next(iter(trials.values()))
         key = source.root / next(iter(trials)) if alone else source.root
         walk.folders[key] = JobFolder(
-            reader, source.root, not alone, set(trials), unchanged=_unchanged(children)
+            reader,
+            source.root,
+            not alone,
+            set(trials),
+            unchanged=_unchanged(children),
+            glances=_glances(children),
         )
     others = [(child.source, child.found) for child in children if child.source is not None]
     if depth == _MAX_DEPTH and others:
@@ -177,6 +198,10 @@ def _unchanged(children: list[_Child]) -> set[str]:
     return {child.name for child in children if child.known}
 
 
+def _glances(children: list[_Child]) -> dict[str, Glance]:
+    return {child.name: child.glance for child in children if child.here and child.glance}
+
+
 def _add_trial(trial: Path, reader: str, walk: Walk) -> None:
     """Add a trial that was named itself, within the job that lends its plan and siblings."""
     parent = trial.parent
@@ -187,8 +212,10 @@ def _add_trial(trial: Path, reader: str, walk: Walk) -> None:
         if found is None and len(trials) < 2:
             walk.folders.setdefault(trial, JobFolder(reader, parent, False, {trial.name}))
             return
-        unchanged = _unchanged(children)
-        walk.folders[parent] = JobFolder(reader, parent, True, set(trials), set(), unchanged)
+        unchanged, glances = _unchanged(children), _glances(children)
+        walk.folders[parent] = JobFolder(
+            reader, parent, True, set(trials), set(), unchanged, glances
+        )
     wanted = walk.folders[parent].wanted
     if wanted is not None:
         wanted.add(trial.name)

@@ -88,6 +88,14 @@ class Listing:
         """Tell whether a directory lies at `path`."""
         return path == "" or self._kind(path) == "dir"
 
+    def is_plain(self) -> bool:
+        """Tell whether nothing in the directory itself is a link, and nothing is wrong so far.
+
+        Then it does not matter where the boundary is, and there is nothing to report.
+        """
+        self._listing("")
+        return not (self.problems or self._linked)
+
     def forget(self, path: str) -> None:
         """Forget what a folder has in it, where there are too many of them to keep it."""
         self._listings.pop(path, None)
@@ -237,13 +245,12 @@ class Listing:
             # Looked at before it is listed: what comes meanwhile makes another stamp.
             self._seen.setdefault(path, os.fstat(descriptor))
             with os.scandir(descriptor) as entries:
-                for number, entry in enumerate(entries):
-                    if number >= MAX_ENTRIES:
-                        self._report_too_many(path)
-                        break
+                for entry in islice(entries, MAX_ENTRIES):
                     kind = self._kind_of(entry, path)
                     if kind:
                         found[entry.name] = kind
+                if next(entries, None) is not None:
+                    self._report_too_many(path)
         except OSError as error:
             self._unreadable(path, error)
         finally:
@@ -305,7 +312,7 @@ class Listing:
             self.report("not_a_file", path, what, "Put the file in its place, or remove it.")
 
     def _unlisted(self, path: str, place: str, error: OSError | ValueError) -> None:
-        status = status_of(place)
+        status = "absent" if isinstance(error, FileNotFoundError) else status_of(place)
         is_folder = not isinstance(status, str) and stat.S_ISDIR(status.st_mode)
         self._seen.setdefault(path, "unreadable" if is_folder else status)
         reason = getattr(error, "strerror", None) or str(error)

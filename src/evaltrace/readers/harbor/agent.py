@@ -166,7 +166,7 @@ def _calls(runs: list[Run]) -> list[Call]:
 
 def calls_of(runs: list[Run]) -> int | None:
     """Count all tool calls; None where no log could tell."""
-    return len(_calls(runs)) if _tells_calls(runs) else None
+    return sum(len(log.calls) for log in once(runs)) if _tells_calls(runs) else None
 
 
 def _tells_calls(runs: list[Run]) -> bool:
@@ -196,7 +196,7 @@ def to_tools(runs: list[Run], servers_asked: list[tuple[str, str]]) -> Tools:
 
 def mentions_of(runs: list[Run], patterns: tuple[str, ...]) -> list[Mentions] | None:
     """Count the shell calls of all runs that match each pattern; None where no log could tell."""
-    if not _tells_calls(runs):
+    if not patterns or not _tells_calls(runs):
         return None
     calls = ((call.command, call.failed is True) for call in _calls(runs) if call.command)
     return count_mentions(calls, patterns)
@@ -233,9 +233,11 @@ def to_manifest(result: TrialResult | None, steps: Steps) -> dict[str, Any] | No
 
 def _numbers(given: dict[str, Any] | None) -> dict[str, Any] | None:
     """Leave out bulky token ids."""
-    small = {key: raw for key, raw in (given or {}).items() if len(bytes(raw)) <= _MANIFEST_LIMIT}
-    kept = {key: bounded(_value(raw), _MANIFEST_LIMIT) for key, raw in small.items()}
-    kept.pop("rollout_details", None)
+    kept = {
+        key: bounded(_value(raw), _MANIFEST_LIMIT)
+        for key, raw in (given or {}).items()
+        if key != "rollout_details" and len(raw) <= _MANIFEST_LIMIT
+    }
     return kept or None
 
 

@@ -124,7 +124,9 @@ def _timeouts(config: dict[str, Any]) -> Timeouts | None:
 
 def _seconds(config: dict[str, Any], *keys: str) -> float | None:
     value = dig(config, *keys)
-    return float(value) if is_number(value) and not isinstance(value, bool) else None
+    if value is None or isinstance(value, bool) or not is_number(value):
+        return None
+    return float(value)
 
 
 def agent_digest(config: dict[str, Any]) -> str:

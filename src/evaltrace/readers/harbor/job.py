@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from sys import intern
 from typing import Any, Literal
 
 from msgspec import UNSET, Raw, json
@@ -207,8 +208,14 @@ def _digests(trials: list[PlannedTrial]) -> dict[str, str]:
                     shared.add(key)
     for key in shared:
         del found[key]
-    # A copy: the strings of very many trials are given back to the system all together.
-    return json.decode(json.encode(found), type=dict[str, str])
+    # A copy: the strings of very many trials are given back to the system all together. A digest
+    # stands in it once, for both keys of its task.
+    keys: dict[str, list[str]] = {}
+    for key, digest in found.items():
+        keys.setdefault(digest, []).append(key)
+    copy = json.decode(json.encode(keys), type=dict[str, list[str]])
+    # Jobs that are compared have the same tasks: what names them is kept once for all.
+    return {intern(key): intern(digest) for digest, own in copy.items() for key in own}
 
 
 def _planned(job: Job) -> int | None:

@@ -97,8 +97,13 @@ class TrialFiles:
     @property
     def trace_id(self) -> str:
         """An id that stays the same over re-aggregation, retries and moves."""
-        key = "\n".join(("harbor", self.job_id or self.job_name or "", self.name))
-        return f"{self.name}-{sha256(key.encode()).hexdigest()[:12]}"
+        return to_trace_id(self.job_id or self.job_name or "", self.name)
+
+
+def to_trace_id(job: str, name: str) -> str:
+    """Name a trial by its own name and the id of its job, or else the job's name."""
+    key = "\n".join(("harbor", job, name))
+    return f"{name}-{sha256(key.encode()).hexdigest()[:12]}"
 
 
 def open_trial(path: str | Path, job: Job | None, label: str) -> TrialFiles:
@@ -110,9 +115,8 @@ def open_trial(path: str | Path, job: Job | None, label: str) -> TrialFiles:
     if result is None or not result.config:
         sparse = source.read_json("config.json", OBJECT)
     config, config_from = configs.full_config(result, lock, sparse)
-    own_name = readable(os.fspath(path).rpartition("/")[2])
-    recorded = text(dig(config, "job_id"))
-    named = (result.trial_name if result else None) or text(dig(config, "trial_name"))
+    folder = os.fspath(path).rpartition("/")[2]
+    task_name, name, recorded = names_of(folder, result, config, lock)
     return TrialFiles(
         source=source,
         job=job,
@@ -121,13 +125,24 @@ def open_trial(path: str | Path, job: Job | None, label: str) -> TrialFiles:
         config=config,
         config_from=config_from,
         sparse=sparse,
-        # Many trials have these names, and are kept in mind all at once.
-        task_name=intern(clean(configs.task_name(result, config, lock, own_name))),
-        name=own_name if named in (None, own_name) else clean(named),
+        task_name=task_name,
+        name=name,
         job_name=job.name if job else recorded_job_name(config),
         job_id=(job.id if job else None) or recorded,
         result_unreadable=result is None and source.exists("result.json"),
     )
+
+
+def names_of(
+    folder: str, result: TrialResult | None, config: dict[str, Any], lock: LockedTrial | None
+) -> tuple[str, str, str | None]:
+    """Give the names of the task and the trial in a folder of that name, and its job's id."""
+    own = readable(folder)
+    named = (result.trial_name if result else None) or text(dig(config, "trial_name"))
+    # Many trials have these names, and are kept in mind all at once.
+    task_name = intern(clean(configs.task_name(result, config, lock, own)))
+    name = own if named in (None, own) else clean(named)
+    return task_name, name, text(dig(config, "job_id"))
 
 
 def find_trial_version(files: TrialFiles) -> Version:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from msgspec import UNSET
@@ -196,6 +197,8 @@ def _signs_of_job(
     yield _key_sign("0.6.0", "stats.cost_usd", result.stats.cost_usd is not UNSET)
 
 
+# Most trials have the same ones.
+@lru_cache(maxsize=64)
 def _number(version: str) -> Number:
     """Turn `0.8` or `0.25.0rc1` into three numbers, so that they compare."""
     found = [re.match(r"\d{1,9}", part) for part in version.split(".")[:3]]
