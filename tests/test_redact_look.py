@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from aggregated import CORPUS
 from evaltrace.redact import RULES, Redactor, redact_trace
+from evaltrace.redact.halves import NOTED, is_noted
 from evaltrace.redact.sieve import to_ascii
 from evaltrace.redact.spans import find_spans
 from evaltrace.trace import Event
@@ -35,6 +36,14 @@ def test_no_find_of_a_rule_is_let_go(seed: int) -> None:
     assert len(held) > 1000
     assert [text for text in held if REDACTOR.is_clean(text)] == []
     assert [text for text in held if REDACTOR.is_clean(as_trace(text))] == []
+
+
+PARTS_OF_NOTES = ["\n[... ", "12 characters", " ", "cut", " cut", "...", " ...]", " cut ...]", "é"]
+
+
+@given(st.lists(st.sampled_from(PARTS_OF_NOTES), max_size=8).map("".join))
+def test_a_note_of_a_cut_is_seen_wherever_it_stands(text: str) -> None:
+    assert is_noted(to_ascii(text)) == is_noted(to_ascii(text.encode())) == (NOTED in text)
 
 
 NAMES = ["password", "DB_PASS", "api_key", "clientSecret", "--token", "jwt", "to\u212aen"]

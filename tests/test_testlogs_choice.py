@@ -314,7 +314,7 @@ def test_an_output_that_is_not_recognised_has_no_tests(
     output = Output("\n".join(data.draw(st.lists(st.sampled_from(known), max_size=6))))
     format = _FORMATS[name]
     if format.from_lines(output.lines) is not None:
-        assert format.recognises("\n".join(output.telling(format.begins, "::")))
+        assert format.recognises("\n".join(output.telling(format.begins, "::", format.indented)))
 
 
 _BEFORE = ["", "web | ", "2026-01-02T03:04:05Z ", "web | [2026-01-02 03:04:05,1] ", "a|", "\t"]
@@ -326,8 +326,8 @@ def test_no_line_that_tells_something_is_passed_over(data: st.DataObject) -> Non
     known = st.sampled_from([line for text in TEXTS for line in text.split("\n")])
     line = st.tuples(st.sampled_from(_BEFORE), known, st.sampled_from(["", "  ", "\t"]))
     output = Output("\n".join(data.draw(st.lists(line.map("".join), max_size=6))))
-    telling = re.compile("::|^(?:[=E]|  )")
-    given = output.telling("[=E]|  ", "::")
+    telling = re.compile(r"::|^(?:[=E]|  |\s+[a-z✓-])")
+    given = output.telling("[=E]|  ", "::", "[a-z✓-]")
     assert list(filter(telling.search, given)) == list(filter(telling.search, output.lines))
 
 

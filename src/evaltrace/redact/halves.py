@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from evaltrace.redact.encoded import spellings
 from evaltrace.redact.rules import RANKS, START, Rule
+from evaltrace.redact.sieve import Look, sieve_for
 from evaltrace.redact.spans import Span
 
 NOTED = " cut ...]"
@@ -25,6 +26,17 @@ _LEAST = 8
 """Characters of half a secret that are worth replacing."""
 Forms = dict[str, list[str]]
 _RANDOM = re.compile(r"(?=\D*\d)(?=[^A-Za-z]*[A-Za-z])")
+
+
+def is_noted(plain: str) -> bool:
+    """Tell whether an ASCII text has what stands in every note of a cut."""
+    return _noted()(plain)
+
+
+@cache
+def _noted() -> Look:
+    # Faster than to search for it in Python, where the text is long.
+    return sieve_for((re.escape(NOTED),))
 
 
 def find_halves(text: str, rules: Sequence[Rule], known: tuple[str, ...]) -> Iterator[Span]:

@@ -41,7 +41,7 @@ _SETTING = re.compile(
 _HEADERS = re.compile(r"(?:^|[_-])(?:http_?)?headers?$", re.I)
 _ENVIRONMENT = re.compile(r"(?:^|[_-])env(?:ironment)?$", re.I)
 _SURE = re.compile(r"authorization|cookie|x-[\w-]{0,60}(?:key|token|auth)|approved|api-key", re.I)
-_SCHEME = re.compile(r"^(?:bearer|basic|token|bot)\s+", re.I)
+_SCHEME = re.compile(r"(?:bearer|basic|token|bot)\s+", re.I)
 _ADDRESS = re.compile(r"://[^\s/:@]{0,100}:([^\s/@]{4,300})@")
 
 
@@ -137,10 +137,12 @@ def _values(value: Any, name: str, around: str, depth: int = 0) -> Iterator[str]
 
 
 def _secrets_of(text: str, name: str, around: str) -> Iterator[str]:
-    yield from filter(is_login, _ADDRESS.findall(text))
+    if "://" in text:
+        yield from filter(is_login, _ADDRESS.findall(text))
     if len(text) > _LONGEST:
         return
-    bare = _SCHEME.sub("", text)
+    scheme = _SCHEME.match(text)
+    bare = text[scheme.end() :] if scheme else text
     carried = _HEADERS.search(around) or _ENVIRONMENT.search(around)
     sure = _SURE.search(name) and not is_reference(bare) and _looks_secret(bare)
     named = field_value(name, text) or (names_secret(name) and is_secret(bare, "password"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -208,7 +208,12 @@ def is_secret(value: str, name: str, *, weak: bool = False) -> bool:
 
 def names_secret(name: str) -> bool | None:
     """Tell whether a field's name says secret: True surely, None perhaps, False no."""
-    end = name[-100:]
+    return _end_names_secret(name[-100:])
+
+
+# The names of settings are few, and each is asked about more than once.
+@lru_cache(maxsize=1024)
+def _end_names_secret(end: str) -> bool | None:
     for weak in (False, True):
         for match in _names(weak).finditer(end):
             if match.end() == len(end) and not _NOT_SECRET.search(end[: match.start()]):

@@ -23,7 +23,7 @@ from evaltrace.redact.encoded import (
     outside,
 )
 from evaltrace.redact.formats import FORMATS
-from evaltrace.redact.halves import NOTED, find_halves
+from evaltrace.redact.halves import find_halves, is_noted
 from evaltrace.redact.markers import (
     MARKER,
     OPENING,
@@ -181,7 +181,8 @@ class Redactor:
         return after
 
     def _may_match(self, text: str | bytes) -> bool:
-        if self._may_fit(text) or self._has_half(text):
+        plain = to_ascii(text)
+        if self._may_fit(plain) or (is_noted(plain) and self._has_half(text)):
             return True
         if not (self.known or self._own):
             return False
@@ -189,19 +190,15 @@ class Redactor:
         return self._may_be_known(given) or self._may_be_own(given)
 
     def _has_half(self, text: str | bytes) -> bool:
-        noted = NOTED in text if isinstance(text, str) else NOTED.encode() in text
-        if not noted:
-            return False
         given = text if isinstance(text, str) else text.decode("utf-8", "replace")
         return any(find_halves(given, self.rules, self.known))
 
     @cached_property
-    def _may_fit(self) -> Callable[[str | bytes], bool]:
+    def _may_fit(self) -> Callable[[str], bool]:
         rules = tuple(rule.sieve for rule in self.rules if rule.finder != "own")
         look = sieve_for((*rules, _coded(self.rules)))
 
-        def may_fit(text: str | bytes) -> bool:
-            plain = to_ascii(text)
+        def may_fit(plain: str) -> bool:
             if not look(plain):
                 return False
             # Names are left before markers, which the rules know and the sieve does not.

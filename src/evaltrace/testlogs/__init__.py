@@ -29,14 +29,15 @@ from evaltrace.trace import TestFormat, Tests
 class _Printed(NamedTuple):
     """A format that runners print.
 
-    `begins` is a pattern: without a line that begins so, or names a test with `::`, there is
-    nothing. `recognises` tells more of the text of those lines; `from_lines` reads all lines,
-    or (where the others do not matter to it) those.
+    `begins` is a pattern, and `indented` of what stands behind white space: without a line that
+    begins so, or names a test with `::`, there is nothing. `recognises` tells more of the text of
+    those lines; `from_lines` reads all lines, or (where the others do not matter to it) those.
     """
 
     begins: str
     recognises: Callable[[str], bool]
     from_lines: Callable[[Iterable[str]], Tests | None]
+    indented: str = ""
     all_lines: bool = True
 
 
@@ -52,19 +53,31 @@ PRINTED_REPORTS: dict[TestFormat, _Printed] = {
 
 TEXTS: dict[TestFormat, _Printed] = {
     "pytest_text": _Printed(
-        pytest_text.BEGINS, pytest_text.recognises, pytest_text.from_lines, all_lines=False
+        pytest_text.BEGINS,
+        pytest_text.recognises,
+        pytest_text.from_lines,
+        pytest_text.INDENTED,
+        all_lines=False,
     ),
     "unittest_text": _Printed(
-        unittest_text.BEGINS, unittest_text.recognises, unittest_text.from_lines
+        unittest_text.BEGINS,
+        unittest_text.recognises,
+        unittest_text.from_lines,
+        unittest_text.INDENTED,
     ),
-    "cargo_text": _Printed(cargo_text.BEGINS, cargo_text.recognises, cargo_text.from_lines),
-    "go_text": _Printed(go_text.BEGINS, go_text.recognises, go_text.from_lines),
-    "jest_text": _Printed(jest_text.BEGINS, jest_text.recognises, jest_text.from_lines),
+    "cargo_text": _Printed(
+        cargo_text.BEGINS, cargo_text.recognises, cargo_text.from_lines, cargo_text.INDENTED
+    ),
+    "go_text": _Printed(go_text.BEGINS, go_text.recognises, go_text.from_lines, go_text.INDENTED),
+    "jest_text": _Printed(
+        jest_text.BEGINS, jest_text.recognises, jest_text.from_lines, jest_text.INDENTED
+    ),
 }
 """Readers of what runners print; of several in one output, the one with most tests counts."""
 
 _FORMATS = [*PRINTED_REPORTS.values(), *TEXTS.values()]
 _BEGINS = "|".join(dict.fromkeys(format.begins for format in _FORMATS))
+_INDENTED = "|".join(format.indented for format in _FORMATS if format.indented)
 _MARK = "::"
 
 OUTPUTS = ("test-stdout.txt", "test-stderr.txt")
@@ -132,7 +145,7 @@ def _read_output(source: Source, path: str, known: Text | None) -> Tests | None:
 
 def find_tests(output: Output) -> Tests | None:
     """Find the tests in an output; None where no runner's shape is there."""
-    telling = output.telling(_BEGINS, _MARK)
+    telling = output.telling(_BEGINS, _MARK, _INDENTED)
     report, words = (_best(formats, output, telling) for formats in (PRINTED_REPORTS, TEXTS))
     if report is not None and words is not None:
         doubted(report, contradiction(report.summary, words.summary, _SUMMARY_SAYS))

@@ -36,8 +36,9 @@ _NEXTEST_SUMMARY = re.compile(
 _MESSAGE = re.compile(r"---- (?P<name>.+?) stdout ----")
 _MESSAGE_LINES = 40
 _FAILED = re.compile(r"error: (?:doc)?test failed, to rerun pass .*")
-BEGINS = r"test result: |running \d|[A-Z][A-Za-z0-9]{3,9} \[|[^\S\n]+[A-Z][A-Za-z0-9]{3,9} \["
-"""How a line begins without which an output has no such tests."""
+INDENTED = r"[A-Z][A-Za-z0-9]{3,9} \["
+BEGINS = rf"test result: |running \d|{INDENTED}"
+"""How a line begins without which an output has no such tests; INDENTED behind white space."""
 _STARTS = re.compile(r"running \d")
 _TIMED = re.compile(r" \[ *[\d.]+s\] ")
 _UNBUILT = re.compile(r"error: could not compile `([\w-]+)`.*")

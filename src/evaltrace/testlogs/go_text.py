@@ -17,8 +17,9 @@ _NAME = r"((?:Test|Fuzz|Example|Benchmark)\S*)"
 _RESULT = re.compile(rf" *--- (PASS|FAIL|SKIP): {_NAME} \((\d[\d.]{{0,20}})s\)")
 _STARTED = re.compile(rf"=== (RUN|NAME|CONT|PAUSE) +{_NAME}")
 _MARKER = re.compile(r"--- (?:PASS|FAIL|SKIP): |=== RUN ")
-BEGINS = r"=== RUN |--- [PFS]| +--- [PFS]"
-"""How a line begins without which an output has no such tests."""
+INDENTED = r"--- [PFS]"
+BEGINS = rf"=== RUN |{INDENTED}"
+"""How a line begins without which an output has no such tests; INDENTED behind white space."""
 _PACKAGE = re.compile(
     r"(?P<word>ok  |FAIL)(?:\t| {1,8})(?P<name>[\w./~+-]+)(?:\t| {1,8})"
     r"(?P<rest>(?:\d[\d.]{0,20}s|\(cached\)|\[build failed\]|\[setup failed\])(?:\s.*)?)"

@@ -41,10 +41,9 @@ _PASSING = re.compile(r"  (\d{1,9}) passing \([\d.]+(?:ms|[smhd])\)")
 _OTHERS = re.compile(r"  (\d{1,9}) (failing|pending)")
 _COUNTING = ("Tests: ", " Tests  ", " passing (")
 _MARKED = rf"[{''.join(_MARKS)}❯][^\S\n]*\S+\.[cm]?[jt]s"
-BEGINS = (
-    rf"Tests: +\d| +Tests  +\d|  \d{{1,9}} passing \(|[PF]A[SI][SL] |{_MARKED}|[^\S\n]+{_MARKED}"
-)
-"""How a line begins without which an output has no such tests."""
+INDENTED = rf"Tests  +\d|\d{{1,9}} passing \(|{_MARKED}"
+BEGINS = rf"Tests: +\d|[PF]A[SI][SL] |{_MARKED}"
+"""How a line begins without which an output has no such tests; INDENTED behind white space."""
 _SCRIPT = re.compile(r"\.[cm]?[jt]sx?(?=\s|\Z)")
 
 

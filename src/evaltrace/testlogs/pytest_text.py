@@ -39,15 +39,15 @@ _COUNTED: dict[str, str | None] = {
 }
 _WORD = "|".join(_COUNTED)
 _COUNTS = re.compile(
-    rf"=* ?((?:\d{{1,9}} (?:{_WORD}), )*\d{{1,9}} (?:{_WORD})|no tests ran)"
+    rf"=*+ ?((?:\d{{1,9}} (?:{_WORD}), )*\d{{1,9}} (?:{_WORD})|no tests ran)"
     r" in \d[\d.]{0,20} ?(?:s|seconds?)(?: \([\d:, day]{1,40}\))? ?=*",
     re.ASCII,
 )
 _COUNT = re.compile(rf"(\d+) ({_WORD})\b")
 _NODE = re.compile(r"[^\s:=]+\.\w{1,8}(?:::[^\s:\[]+)+(?:\[.*\])?")
 _PLAIN = re.compile(
-    r"(?P<name>[^\s:=]+\.\w{1,8}(?:::[^\s:\[]+)+(?:\[[^\s\]]*\])?)"
-    r" (?P<word>PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)(?:\s*\[ *\d+%\])?"
+    r"([^\s:=]+\.\w{1,8}(?:::[^\s:\[]+)+(?:\[[^\s\]]*\])?)"
+    r" (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)(?:\s*\[ *\d+%\])?"
 )
 """Most lines of tests: nothing but the name, the word and how far the run is."""
 _MODULE = re.compile(r"[^\s:=]+\.py")
@@ -69,11 +69,9 @@ _TELLING = re.compile(
     r"| ?(?:[0-9]{1,9} [a-z]|no tests ran)"
 )
 """How a line begins that says something, if it does not name a test."""
-BEGINS = (
-    r"[=!]|INTERNALERROR>|[PFESX][A-Z]{4}|\[gw\d"
-    r"|[0-9]{1,9} [a-z]| [0-9]{1,9} [a-z]|no tests ran| no tests ran"
-)
-"""The same, found faster; a few other lines begin so too."""
+INDENTED = r"[0-9]{1,9} [a-z]|no tests ran"
+BEGINS = rf"[=!]|INTERNALERROR>|[PFESX][A-Z]{{4}}|\[gw\d|{INDENTED}"
+"""The same, found faster; a few other lines begin so too. INDENTED is behind white space."""
 _SPOKEN = re.compile(r" in \d[\d.]{0,20} ?s")
 
 
@@ -100,12 +98,12 @@ class _Reading:
         elif match := _SUMMARY.match(line) or _WORKER.match(line):
             if self.section not in _DETAILS:
                 self._summed(match[1], line[match.end() :], worker=line.startswith("["))
-        else:
+        elif "::" in line:
             self.look(line)
 
     def look(self, line: str) -> None:
         """Take in a line of a kind that may list a test."""
-        if "::" in line and self.section not in _DETAILS:  # what tests printed is no result
+        if self.section not in _DETAILS:  # what tests printed is no result
             self._listed(line)
 
     def _enter(self, heading: str) -> None:
@@ -126,8 +124,8 @@ class _Reading:
 
     def _listed(self, line: str) -> None:
         if plain := _PLAIN.fullmatch(line):
-            case = to_case(plain["name"], _STATUSES[plain["word"]])
-            self._add(self.runs[-1], case, plain["word"])
+            name, word = plain.groups()
+            self._add(self.runs[-1], to_case(name, _STATUSES[word]), word)
             return
         for match in islice(_STATUS.finditer(line), _CANDIDATES):
             name, word, rest = line[: match.start()], match[1], line[match.end() :]

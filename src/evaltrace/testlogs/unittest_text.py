@@ -29,8 +29,11 @@ _ENDING = re.compile(r"(OK|FAILED)(?: \(((?:[a-z ]+=\d{1,9}(?:, )?)+)\))?")
 _COUNT = re.compile(r"([a-z ]+?)=(\d+)")
 _FIXTURE = re.compile(r"\.(?:setUp|tearDown)(?:Class|Module)$")
 _MESSAGE_LINES = 40
-BEGINS = r"Ran \d|\w\w* \(\w+[.)]|[^\S\n]{1,2}\w+ \(\w+[.)]"
-"""How a line begins without which an output has no such tests."""
+_LETTER = r"[0-9A-Za-z_\x80-\U0010ffff]"
+"""Each character that `\\w` has, and others: it is looked up faster."""
+INDENTED = rf"{_LETTER}{_LETTER}* \(\w+[.)]"
+BEGINS = rf"Ran \d|{INDENTED}"
+"""How a line begins without which an output has no such tests; INDENTED behind white space."""
 _SPOKEN = re.compile(r" \((?:\w+\.[\w<>]|\w+Tests?\))")
 
 
