@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import cast
@@ -254,6 +254,9 @@ class _Long:
     def __init__(self) -> None:
         self.pages_given = 0
 
+    def level(self, prefix: str) -> tuple[list[str], list[Object]]:
+        return [], []
+
     def pages(self, prefix: str, after: str | None = None) -> Iterator[list[Object]]:
         for number in range(2_000):
             self.pages_given += 1
@@ -265,6 +268,39 @@ def test_a_listing_that_nobody_reads_does_not_go_on() -> None:
     with closing(list_pages(cast(Store, store), "", (["a", "b"], []), "top")) as pages:
         assert [len(next(pages)) for _ in range(3)] == [0, 1, 1]
     assert store.pages_given < 200
+
+
+class _Kept:
+    """A store that gives what S3 would, in pages of ten."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self.ordered, self.keys = True, sorted(keys)
+
+    def level(self, prefix: str) -> tuple[list[str], list[Object]]:
+        rests = [key[len(prefix) :] for key in self.keys if key.startswith(prefix)]
+        folders = {rest.partition("/")[0] for rest in rests if "/" in rest}
+        objects = [Object(prefix + rest, 1, None) for rest in rests if rest and "/" not in rest]
+        return sorted(folders), objects
+
+    def pages(self, prefix: str, after: str | None = None) -> Iterator[list[Object]]:
+        found = [key for key in self.keys if key.startswith(prefix) and key > (after or "")]
+        for start in range(0, len(found), 10):
+            yield [Object(key, 1, None) for key in found[start : start + 10]]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "trials"),
+    [(["one"], 65), (["one", "two-jobs", "two"], 150), ([f"{n}" for n in range(70)], 3)],
+)
+def test_however_a_listing_is_divided_it_has_all_objects(jobs: list[str], trials: int) -> None:
+    names = [f"t-{number}{end}" for number in range(trials) for end in ("", "-b")]
+    inside = [f"{name}/{file}" for name in names for file in ("", "config.json", "agent/log")]
+    between = ["config.json", "result.json", "t-1", "t-2-b", "zz"]
+    keys = {f"{job}/{name}" for job in jobs for name in (*inside, *between)} | {"readme", "two.md"}
+    store = _Kept(keys)
+    with closing(list_pages(cast(Store, store), "", store.level(""), "top")) as pages:
+        found = [row.key.removeprefix("top/") for page in pages for row in page]
+    assert set(found) == keys
 
 
 def test_what_hangs_is_given_up_when_a_command_ends() -> None:

@@ -119,9 +119,11 @@ class Bucket:
             options["range"] = (start, stop)
         if tag:
             options["if_match"] = tag
-        with self._errors(key):
+        try:
             found = self._client.get(self._store, key, options=options)
             return memoryview(found.bytes())
+        except Exception as error:
+            self._raise_ours(key, error)
 
     def open(self, key: str) -> BinaryIO:
         """Open an object, read ahead in ranges."""
@@ -156,22 +158,29 @@ class Bucket:
         """Turn the client's errors into ours."""
         try:
             yield
-        except (self._faults.InvalidPathError, self._faults.AlreadyExistsError):
-            raise
-        except (self._faults.NotFoundError, FileNotFoundError) as error:
+        except Exception as error:
+            self._raise_ours(key, error)
+
+    def _raise_ours(self, key: str, error: Exception) -> NoReturn:
+        """Raise what an error of the client means; what is none of the client's stays as it is."""
+        faults = self._faults
+        if isinstance(error, faults.InvalidPathError | faults.AlreadyExistsError):
+            raise error
+        if isinstance(error, faults.NotFoundError | FileNotFoundError):
             if "NoSuchBucket" in str(error):
                 self._raise(key, error)
             raise Vanished from None
-        except self._faults.PreconditionError:
+        if isinstance(error, faults.PreconditionError):
             raise Changed from None
-        except self._faults.PermissionDeniedError as error:
+        if isinstance(error, faults.PermissionDeniedError):
             if _code(error) in _NO_CREDENTIALS:
                 self._raise(key, error)
             raise Refused(_reason(error)) from None
-        except (self._faults.BaseError, OSError, ValueError) as error:
+        if isinstance(error, faults.BaseError | OSError | ValueError):
             if _code(error) == "AccessDenied":  # of a listing
                 raise Refused(_reason(error)) from None
             self._raise(key, error)
+        raise error
 
     def _raise(self, key: str, error: Exception) -> NoReturn:
         place = self.place.below(key) if key else self.place

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
+from evaltrace.remote.tables import read_only
 from evaltrace.source import Tell
 
 _FOLDER, _NOT_KEPT = -1, -2
@@ -23,21 +24,22 @@ without rowid
 class Planned:
     """A tree of folders and small files, kept in a folder of this disk; supplies that tree."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, table: sqlite3.Connection | None = None) -> None:
         self._folder = folder
-        self._table = sqlite3.connect(folder / "planned.sqlite")
+        self._table = table or read_only(folder / "planned.sqlite")
         self._descriptor = os.open(folder / "planned.contents", os.O_RDWR | os.O_CREAT, 0o600)
         self._end = 0
+        self._asked: tuple[str, dict[str, tuple[int, int]]] = "/", {}
 
     @classmethod
     def make(cls, folder: Path) -> Self:
-        """Begin with an empty tree."""
-        made = cls(folder)
+        """Begin with an empty tree, which is read when it has been closed."""
+        table = sqlite3.connect(folder / "planned.sqlite")
         # It is made anew when a run dies: no need to wait for the disk.
-        made._table.execute("pragma synchronous = off")
-        made._table.execute("pragma journal_mode = memory")
-        made._table.execute(_MAKE)
-        return made
+        table.execute("pragma synchronous = off")
+        table.execute("pragma journal_mode = memory")
+        table.execute(_MAKE)
+        return cls(folder, table)
 
     @classmethod
     def found(cls, folder: str) -> Self | None:
@@ -97,9 +99,13 @@ class Planned:
         return str(place)
 
     def _where(self, path: str) -> tuple[int, int]:
-        query = "select at, size from names where parent = ? and name = ?"
-        found: tuple[int, int] | None = self._table.execute(query, _split(path)).fetchone()
-        return found or (_FOLDER, 0)
+        # Whoever asks for a file asks for the others in its folder next.
+        folder, name = _split(path)
+        if folder != self._asked[0]:
+            query = "select name, at, size from names where parent = ? and at <> ?"
+            rows = self._table.execute(query, (folder, _FOLDER))
+            self._asked = folder, {name: (at, size) for name, at, size in rows}
+        return self._asked[1].get(name, (_FOLDER, 0))
 
 
 def _split(path: str) -> tuple[str, str]:
