@@ -6,6 +6,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from math import fsum
 from typing import get_args
 
@@ -187,7 +188,6 @@ class Tally:
         Several inputs with the same job name and id are one job.
         """
         jobs = _without_copies(inputs)
-        rewards = [reward for known in self._rewards.values() for reward in known]
         return Summary(
             traces=self._statuses.total(),
             statuses={name: self._statuses[name] for name in _STATUSES if name in self._statuses},
@@ -199,8 +199,8 @@ class Tally:
             cost_usd={
                 name: Total(fsum(known), len(known)) for name, known in self._costs.items() if known
             },
-            mean_reward=_mean(rewards),
-            valid_rewards=len(rewards),
+            mean_reward=_mean(*self._rewards.values()),
+            valid_rewards=sum(map(len, self._rewards.values())),
             job_rewards=self._job_rewards(),
             problems=self._problem_counts(),
             output=output,
@@ -224,8 +224,9 @@ class Tally:
 _STATUSES = get_args(Status)
 
 
-def _mean(rewards: Sequence[float]) -> float | None:
-    return fsum(rewards) / len(rewards) if rewards else None
+def _mean(*rewards: Sequence[float]) -> float | None:
+    number = sum(map(len, rewards))
+    return fsum(chain.from_iterable(rewards)) / number if number else None
 
 
 def _without_copies(inputs: Iterable[Input]) -> list[Input]:

@@ -122,10 +122,11 @@ def _read(entry: Entry, options: Options, faults: Sequence[Problem]) -> tuple[Tr
 def _secrets_known(trace: Trace, entry: Entry, files: Any) -> tuple[str, ...]:
     """List the secrets in the trial's own settings; what cannot be read becomes its problem."""
     settings, problems = READERS[entry.reader].read_settings(files)
-    known, left = fair_share((_secrets_in(*file) for file in settings), entry.label)
+    label = entry.label
+    known, left = fair_share((_secrets_in(*file) for file in settings), label)
     trace.problems += [*problems, *left]
     # What is part of a name is no secret: problems are to say which trial they are of.
-    return tuple(value for value in known if value not in entry.label)
+    return tuple(value for value in known if value not in label)
 
 
 def _secrets_in(name: str, content: bytes) -> tuple[str, ...]:
@@ -136,8 +137,8 @@ def _secrets_of(name: str, content: bytes) -> tuple[str, ...]:
     return known_values([(name, content)])
 
 
-# Most trials of a job have the same settings.
-_secrets_seen = lru_cache(maxsize=512)(_secrets_of)
+# Most trials of a job have the same settings; of other trials they are not worth the memory.
+_secrets_seen = lru_cache(maxsize=64)(_secrets_of)
 
 
 @lru_cache(maxsize=16)

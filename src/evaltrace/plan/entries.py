@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import marshal
+import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from operator import eq
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, cast, overload
 
 from evaltrace.source import spelled
 
@@ -54,26 +56,32 @@ def to_label(name: str, job: Any) -> str:
     return spelled(f"{job.name}/{name}" if job else name)
 
 
+_BLOCK = 64
+"""Entries that are kept together: enough to be small, few enough to be unpacked for one."""
+
+
 @dataclass(slots=True)
 class _Rows:
-    """Entries as bytes, what many have in common once: row N from `ends[N]` to `ends[N + 1]`."""
+    """Entries as compressed bytes, a block of them in each; what many have in common once."""
 
     places: list[tuple[str, Path, Any]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
-    packed: bytearray = field(default_factory=bytearray)
-    ends: array[int] = field(default_factory=lambda: array("Q", [0]))
+    blocks: list[bytes] = field(default_factory=list)
     kept: bytearray = field(default_factory=bytearray)
+
+    def block(self, index: int) -> list[tuple[Any, ...]]:
+        return cast("list[tuple[Any, ...]]", marshal.loads(zlib.decompress(self.blocks[index])))
 
 
 class Entries(Sequence[Entry]):
-    """Entries that take about 120 bytes each: one is made anew whenever it is asked for.
+    """Entries that take about 40 bytes each: one is made anew whenever it is asked for.
 
     A slice shares what it is cut from; pickled, it is a tuple of its own entries.
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self._rows = _packed(entries)
-        self._numbers: Sequence[int] = range(len(self._rows.ends) - 1)
+        self._numbers: Sequence[int] = range(len(self._rows.kept))
 
     @property
     def unread(self) -> Entries:
@@ -98,10 +106,16 @@ class Entries(Sequence[Entry]):
     def __getitem__(self, index: int | slice) -> Entry | Entries:
         if isinstance(index, slice):
             return self._chosen(self._numbers[index])
-        return _entry(self._rows, self._numbers[index])
+        at, place = divmod(self._numbers[index], _BLOCK)
+        return _entry(self._rows, self._rows.block(at)[place])
 
     def __iter__(self) -> Iterator[Entry]:
-        return (_entry(self._rows, number) for number in self._numbers)
+        opened, block = -1, []
+        for number in self._numbers:
+            at, place = divmod(number, _BLOCK)
+            if at != opened:
+                opened, block = at, self._rows.block(at)
+            yield _entry(self._rows, block[place])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence):
@@ -118,35 +132,41 @@ def _packed(entries: Iterable[Entry]) -> _Rows:
     rows = _Rows()
     places: dict[tuple[str, Path, int], int] = {}
     names: dict[str, int] = {}
-    for entry in entries:
-        place = places.setdefault((entry.reader, entry.folder, id(entry.job)), len(places))
-        if place == len(rows.places):
-            rows.places.append((entry.reader, entry.folder, entry.job))
-        rows.kept.append(entry.kept is not None)
+    left = iter(entries)
+    while block := [_row(entry, rows, places, names) for entry in islice(left, _BLOCK)]:
         # marshal keeps names as they are, also odd ones, and its bytes never leave the process.
-        rows.packed += marshal.dumps(
-            (
-                place,
-                entry.name,
-                names.setdefault(entry.task, len(names)),
-                None if entry.trial == entry.name else entry.trial,
-                entry.trace_id.removeprefix(entry.name),
-                entry.trace_id.startswith(entry.name),
-                names.setdefault(entry.configuration, len(names)),
-                entry.started,
-                entry.finished,
-                entry.attempt,
-                entry.kept,
-            )
-        )
-        rows.ends.append(len(rows.packed))
+        rows.blocks.append(zlib.compress(marshal.dumps(block), 1))
     rows.names = list(names)
     return rows
 
 
-def _entry(rows: _Rows, number: int) -> Entry:
-    row = rows.packed[rows.ends[number] : rows.ends[number + 1]]
-    place, name, task, trial, trace_id, named, configuration, *others = marshal.loads(row)
+def _row(
+    entry: Entry,
+    rows: _Rows,
+    places: dict[tuple[str, Path, int], int],
+    names: dict[str, int],
+) -> tuple[Any, ...]:
+    place = places.setdefault((entry.reader, entry.folder, id(entry.job)), len(places))
+    if place == len(rows.places):
+        rows.places.append((entry.reader, entry.folder, entry.job))
+    rows.kept.append(entry.kept is not None)
+    return (
+        place,
+        entry.name,
+        names.setdefault(entry.task, len(names)),
+        None if entry.trial == entry.name else entry.trial,
+        entry.trace_id.removeprefix(entry.name),
+        entry.trace_id.startswith(entry.name),
+        names.setdefault(entry.configuration, len(names)),
+        entry.started,
+        entry.finished,
+        entry.attempt,
+        entry.kept,
+    )
+
+
+def _entry(rows: _Rows, row: tuple[Any, ...]) -> Entry:
+    place, name, task, trial, trace_id, named, configuration, *others = row
     reader, folder, job = rows.places[place]
     return Entry(
         reader,
