@@ -22,7 +22,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import store
-from suite import asking, checking, cold, reruns, resources, spreading
+from suite import asking, checking, cold, floor, reruns, resources, spreading
 from suite.rows import Row, render_rows, unmeasured
 from suite.setting import Setting, warm_up
 from suite.timing import Failed
@@ -37,6 +37,7 @@ def main() -> int:
     given = _arguments()
     groups: dict[str, Callable[[Setting], list[Row]]] = {
         "cold": cold.measure,
+        "floor": floor.measure,
         "checking": checking.measure,
         "reruns": reruns.measure,
         "resources": resources.measure,
@@ -72,7 +73,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    groups = ("cold", "checking", "reruns", "resources", "spreading", "asking", "store")
+    groups = ("cold", "floor", "checking", "reruns", "resources", "spreading", "asking", "store")
     parser.add_argument("--quick", action="store_true", help="a twentieth of the trials, 3 rounds")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=groups, action="append", help="may be repeated")
