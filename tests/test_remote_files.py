@@ -6,6 +6,7 @@ import os
 import pickle
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ import pytest
 from evaltrace.errors import OutputFailure, UnreadablePath
 from evaltrace.files import Folder, LocalFolder
 from evaltrace.remote import RemoteFolder, is_url, open_input, whole_object
+from evaltrace.remote.planned import Planned
 from s3_server import BUCKET, client, keys, s3_server, unreliable_server
 
 
@@ -164,3 +166,21 @@ def test_a_large_part_is_committed_once(server: None, tmp_path: Path) -> None:
     assert folder.commit("large", finished(folder, tmp_path, content)) is True
     assert folder.commit("large", finished(folder, tmp_path, bytes(12 * 2**20))) is False
     assert folder.read("large") == content
+
+
+@pytest.mark.parametrize("name", ["plain", "a b", "50%41?mode=rw#x", "ä"])
+def test_what_was_planned_is_found_again_wherever_it_lies(tmp_path: Path, name: str) -> None:
+    (folder := tmp_path / name).mkdir()
+    made = Planned.make(folder)
+    made.add_folders(["job", "job/trial", "job/other"])
+    made.add("job/trial/config.json", b"{}")
+    made.add("job/trial/result.json", b"[1]")
+    made.add_size("job/other/result.json", 7)
+    made.close()
+    with closing(Planned(folder)) as planned:
+        assert planned.names("job/trial") == {"config.json": "file", "result.json": "file"}
+        assert planned.content("job/trial/result.json") == b"[1]"
+        assert planned.content("job/other/result.json") is None
+        assert planned.size("job/other/result.json") == 7
+        assert planned.content("job/trial/config.json") == b"{}"
+        assert planned.content("job/trial") is planned.content("nowhere/x") is None
