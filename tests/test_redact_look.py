@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from aggregated import CORPUS
 from evaltrace.redact import RULES, Redactor, redact_trace
+from evaltrace.redact.encoded import find_known
 from evaltrace.redact.halves import NOTED, is_noted
 from evaltrace.redact.sieve import to_ascii
 from evaltrace.redact.spans import find_spans
@@ -44,6 +45,22 @@ PARTS_OF_NOTES = ["\n[... ", "12 characters", " ", "cut", " cut", "...", " ...]"
 @given(st.lists(st.sampled_from(PARTS_OF_NOTES), max_size=8).map("".join))
 def test_a_note_of_a_cut_is_seen_wherever_it_stands(text: str) -> None:
     assert is_noted(to_ascii(text)) == is_noted(to_ascii(text.encode())) == (NOTED in text)
+
+
+BYTES = st.sampled_from(
+    [b"", b"x", b" ", "é".encode(), "\u212a".encode(), b"\x80", b"\xe2", b"\xff"]
+)
+
+
+@given(BYTES, BYTES, st.sampled_from(["cased-Kx9s-value-77", "ünï-cased-value-77"]))
+def test_no_known_value_is_let_go_beside_bytes_that_are_no_text(
+    before: bytes, after: bytes, value: str
+) -> None:
+    text = before + value.encode() + after
+    knowing = REDACTOR.knowing([value])
+    assert list(find_known(text.decode("utf-8", "replace"), knowing.known))
+    assert not knowing.is_clean(text)
+    assert knowing.is_clean(before + value[:5].encode() + after)
 
 
 NAMES = ["password", "DB_PASS", "api_key", "clientSecret", "--token", "jwt", "to\u212aen"]

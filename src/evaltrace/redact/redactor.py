@@ -184,14 +184,13 @@ class Redactor:
         plain = to_ascii(text)
         if self._may_fit(plain) or (is_noted(plain) and self._has_half(text)):
             return True
-        if not (self.known or self._own):
-            return False
-        given = text if isinstance(text, str) else text.decode("utf-8", "replace")
-        return self._may_be_known(given) or self._may_be_own(given)
+        # Values of ASCII characters alone stand in what is at hand as they stand in the text.
+        if self.known and self._may_be_known(plain if self._is_ascii_known else _decoded(text)):
+            return True
+        return bool(self._own) and self._may_be_own(_decoded(text))
 
     def _has_half(self, text: str | bytes) -> bool:
-        given = text if isinstance(text, str) else text.decode("utf-8", "replace")
-        return any(find_halves(given, self.rules, self.known))
+        return any(find_halves(_decoded(text), self.rules, self.known))
 
     @cached_property
     def _may_fit(self) -> Callable[[str], bool]:
@@ -209,8 +208,11 @@ class Redactor:
     @cached_property
     def _may_be_known(self) -> Callable[[str], bool]:
         look = sieve_for(tuple(known_sieve(value) for value in self.known))
-        plain = all(value.isascii() for value in self.known)
-        return (lambda text: look(to_ascii(text))) if plain else look
+        return (lambda text: look(to_ascii(text))) if self._is_ascii_known else look
+
+    @cached_property
+    def _is_ascii_known(self) -> bool:
+        return all(value.isascii() for value in self.known)
 
     @cached_property
     def _own(self) -> tuple[str, ...]:
@@ -317,6 +319,10 @@ class Redactor:
 
     def _marker(self, span: Span) -> str:
         return to_marker(span.rule, span.secret, self.key)
+
+
+def _decoded(text: str | bytes) -> str:
+    return text if isinstance(text, str) else text.decode("utf-8", "replace")
 
 
 def _without_rest(text: str, place: int, marker: str) -> tuple[list[str], int]:

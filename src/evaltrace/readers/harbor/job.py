@@ -165,9 +165,12 @@ def read_job(source: Source, started: Collection[str] = ()) -> Job:
 
 def _own_files(source: Source, started: int) -> set[str]:
     """Name the job's files; where none looks like one, those among its trials that are broken."""
-    looks = {name: _look(source, name) for name in _FILES if source.exists(name)}
-    if any(look.kind == "job" for look in looks.values()):
-        return set(looks)
+    names = [name for name in _FILES if source.exists(name)]
+    looks: dict[str, _Look] = {}
+    for name in names:
+        looks[name] = _look(source, name)
+        if looks[name].kind == "job":
+            return set(names)
     # Another program's files among trials are sound, and none of ours.
     return {name for name, look in looks.items() if started and not look.sound}
 
