@@ -78,6 +78,8 @@ def test_a_sound_log_ends_at_bytes_that_are_not_utf_8(tmp_path: Path) -> None:
 def test_a_large_log_is_read_line_by_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = b"\n".join([TALK, OTHER, TALK])
     small = read(tmp_path, log)
+    monkeypatch.setattr(shapes, "_LINES_AT_ONCE", 2)
+    assert read(tmp_path, log) == small
     monkeypatch.setattr(shapes, "_AT_ONCE", len(log) - 1)
     assert read(tmp_path, log) == small
     assert [number for number, _, _ in small[0]] == [1, 2, 3]

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from aggregated import aggregate_bytes, edit_json
 from evaltrace.aggregate import aggregate_jobs, read_record, write_aggregation
-from evaltrace.cache import Cache, forget, kept_jobs
+from evaltrace.cache import Cache, forget, kept_jobs, keys
 from evaltrace.cli.cache import cache as cache_command
 from evaltrace.cli.caching import Caching, cache_options
 from evaltrace.errors import OutputFailure, StrictFailure, UnreadablePath
@@ -476,3 +476,12 @@ write_aggregation(plan, open(os.devnull, "wb"), watch=lambda number: os.kill(os.
     cache = opened(folder)
     assert len(run(job, cache).unread) == 1
     assert cache.notes == []
+
+
+def test_a_file_of_the_code_that_leads_nowhere_is_no_hindrance(tmp_path: Path) -> None:
+    (tmp_path / "reader.py").write_text("x")
+    (tmp_path / ".#reader.py").symlink_to("ada@host.1:2")  # as an editor marks what it has open
+    assert sorted(row[:2] for row in keys._stamps(str(tmp_path))) == [
+        (".#reader.py", 0),
+        ("reader.py", 1),
+    ]

@@ -254,9 +254,6 @@ class _Long:
     def __init__(self) -> None:
         self.pages_given = 0
 
-    def level(self, prefix: str) -> tuple[list[str], list[Object]]:
-        return [], []
-
     def pages(self, prefix: str, after: str | None = None) -> Iterator[list[Object]]:
         for number in range(2_000):
             self.pages_given += 1
@@ -278,7 +275,7 @@ class _Kept:
 
     def level(self, prefix: str) -> tuple[list[str], list[Object]]:
         rests = [key[len(prefix) :] for key in self.keys if key.startswith(prefix)]
-        folders = {rest.partition("/")[0] for rest in rests if "/" in rest}
+        folders = {rest.partition("/")[0] for rest in rests if rest.find("/") > 0}
         objects = [Object(prefix + rest, 1, None) for rest in rests if rest and "/" not in rest]
         return sorted(folders), objects
 
@@ -296,7 +293,8 @@ def test_however_a_listing_is_divided_it_has_all_objects(jobs: list[str], trials
     names = [f"t-{number}{end}" for number in range(trials) for end in ("", "-b")]
     inside = [f"{name}/{file}" for name in names for file in ("", "config.json", "agent/log")]
     between = ["config.json", "result.json", "t-1", "t-2-b", "zz"]
-    keys = {f"{job}/{name}" for job in jobs for name in (*inside, *between)} | {"readme", "two.md"}
+    keys = {f"{job}/{name}" for job in jobs for name in (*inside, *between, "/odd")}
+    keys |= {"readme", "two.md"}
     store = _Kept(keys)
     with closing(list_pages(cast(Store, store), "", store.level(""), "top")) as pages:
         found = [row.key.removeprefix("top/") for page in pages for row in page]

@@ -14,6 +14,7 @@ import msgspec
 
 from evaltrace.pricing import AUTO, NONE, PACKAGE
 from evaltrace.schema import schema_text
+from evaltrace.source import stamp_of
 from evaltrace.version import __version__
 
 
@@ -33,8 +34,8 @@ def _stamps(folder: str, below: str = "") -> Iterator[tuple[str, int, int]]:
             if entry.is_dir(follow_symlinks=False):
                 yield from _stamps(folder, f"{name}/")
             elif name.endswith(".py"):
-                status = entry.stat()
-                yield name, status.st_size, status.st_mtime_ns
+                stamp = stamp_of(f"{folder}/{name}")
+                yield name, stamp.size, stamp.mtime_ns
 
 
 def prices_digest(spec: str) -> str:

@@ -173,7 +173,7 @@ def _open_job(folder: JobFolder, problems: list[Problem], cache: Cache | None) -
 def _with_result(folder: JobFolder, cache: Cache | None) -> Collection[str]:
     """Name the trials that are known to have a result."""
     seen = folder.glances.keys()
-    return seen if cache is None else seen | set(cache.finished(folder.path))
+    return seen if cache is None else seen | cache.finished(folder.path)
 
 
 def _ordered(folder: JobFolder, name: str, job: Job | None) -> Any:

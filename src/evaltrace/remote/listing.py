@@ -29,9 +29,6 @@ _WAITING = 2 * _PARALLEL
 _FEW = 64
 """Folders that get a listing each; more of them are listed in groups that follow each other."""
 
-_JOBS = 8
-"""Folders of which the names in them are asked first: each may be a job of very many trials."""
-
 _AFTER_SLASH = "0"
 """The character after the slash: ends the range of keys below a folder."""
 
@@ -100,10 +97,10 @@ def list_pages(store: Store, prefix: str, level: Level, top: str) -> Iterator[li
     names, objects = level
     pages = _Pages()
     with Threads(_PARALLEL) as pool:
-        parts, inner = _parts(store, prefix, names, pool)
+        parts = _parts(store, prefix, names)
         futures = [pool.submit(pages.list_part, store, part) for part in parts]
         try:
-            yield _renamed([*objects, *inner], prefix, top)
+            yield _renamed(objects, prefix, top)
             for page in pages.arriving(len(futures)):
                 yield _renamed(page, prefix, top)
         finally:
@@ -161,39 +158,17 @@ class _Part:
         return self.before is None or key < self.before
 
 
-def _parts(
-    store: Store, prefix: str, names: list[str], pool: Threads
-) -> tuple[list[_Part], list[Object]]:
-    """Divide what is below a prefix; give also objects that were found on the way.
-
-    Raises Refused.
-    """
+def _parts(store: Store, prefix: str, names: list[str]) -> list[_Part]:
     if any(why_unusable(name) for name in names):
-        return [_Part(prefix)], []
-    if len(names) > _FEW:
-        return _divided(store, prefix, names, _PARALLEL), []
-    folders = [f"{prefix}{name}/" for name in names]
-    if not store.ordered or len(names) > _JOBS:
-        return [_Part(folder) for folder in folders], []
-    levels = [pool.submit(store.level, folder) for folder in folders]
-    parts, objects = [], []
-    for folder, level in zip(folders, levels, strict=True):
-        inner, found = level.result()
-        most = min(_PARALLEL // len(names), len(inner) // _FEW + 1)
-        parts += _divided(store, folder, inner, most)
-        objects += found
-    return parts, objects
-
-
-def _divided(store: Store, prefix: str, names: list[str], most: int) -> list[_Part]:
-    """Divide what is below a prefix into so many parts that follow each other."""
-    if most == 1 or not store.ordered or any(why_unusable(name) for name in names):
         return [_Part(prefix)]
-    # Before the first there are only objects, which are known from the level.
+    if len(names) <= _FEW:
+        return [_Part(f"{prefix}{name}/") for name in names]
+    if not store.ordered:
+        return [_Part(prefix)]
+    # An object that is named as a bound is in no part: it is known from the level.
     starts = sorted(f"{prefix}{name}" for name in names)
-    bounds = [starts[at * len(starts) // most] for at in range(most)]
-    parts = [_Part(prefix, after, before) for after, before in pairwise(bounds)]
-    return [*parts, _Part(prefix, bounds[-1])]
+    bounds = [starts[at * len(starts) // _PARALLEL] for at in range(1, _PARALLEL)]
+    return [_Part(prefix, after, before) for after, before in pairwise([None, *bounds, None])]
 
 
 def _renamed(page: list[Object], prefix: str, top: str) -> list[Object]:

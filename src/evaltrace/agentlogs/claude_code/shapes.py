@@ -125,8 +125,8 @@ _LINE = msgspec.json.Decoder(Line, strict=False)
 _TALK = ("assistant", "user")
 _TOTALS = msgspec.json.Decoder(ModelTotals, strict=False)
 
-_AT_ONCE = 2**20
-"""Bytes of a log up to which its lines are decoded together: that takes less time."""
+_AT_ONCE, _LINES_AT_ONCE = 2**20, 2**13
+"""Bytes and lines of a log up to which these are decoded together: that takes less time."""
 
 
 def turns(
@@ -156,10 +156,10 @@ def _starts(data: bytes) -> list[int]:
     """Give where the lines of a log start, and where one more would.
 
     None where a line does not begin and end as an object does: only between two such braces
-    it is certain that a value ends with its line.
+    it is certain that a value ends with its line. None too where there are too many.
     """
     starts, end = [0], data.find(b"\n")
-    while data[end - 1 : end + 2] == b"}\n{":
+    while data[end - 1 : end + 2] == b"}\n{" and len(starts) < _LINES_AT_ONCE:
         starts.append(end + 1)
         end = data.find(b"\n", end + 1)
     last = len(data) if end < 0 else end

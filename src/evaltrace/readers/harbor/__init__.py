@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from evaltrace.readers.harbor.assembly import read_trace
 from evaltrace.readers.harbor.config import agent_digest
-from evaltrace.readers.harbor.glance import Glance, glance_at
+from evaltrace.readers.harbor.glance import glance_at
 from evaltrace.readers.harbor.job import FolderKind, Job, read_job, recognise
 from evaltrace.readers.harbor.settings import read_settings
 from evaltrace.readers.harbor.trial import (
@@ -23,7 +23,6 @@ from evaltrace.readers.harbor.trial import (
 __all__ = [
     "LAST_WRITTEN",
     "FolderKind",
-    "Glance",
     "Job",
     "TrialFiles",
     "agent_digest",

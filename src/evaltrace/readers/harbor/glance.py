@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from sys import intern
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
-
+from evaltrace.agentlogs.faults import REFUSED
 from evaltrace.readers.harbor import config as configs
 from evaltrace.readers.harbor.job import Job
 from evaltrace.readers.harbor.records import TRIAL_RESULT, TrialResult
@@ -47,12 +46,13 @@ def glance_at(source: Source) -> Glance | None:
         return None
     try:
         result = TRIAL_RESULT.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except REFUSED:
         return None
-    return _to_glance(source, result, result.config)
+    return _to_glance(source, result)
 
 
-def _to_glance(source: Source, result: TrialResult, config: dict[str, Any] | None) -> Glance | None:
+def _to_glance(source: Source, result: TrialResult) -> Glance | None:
+    config = result.config
     if not (result.task_name and result.trial_name and config):
         return None
     task_name, name, job_id = names_of(source.label.rpartition("/")[2], result, config, None)
