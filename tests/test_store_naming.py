@@ -28,7 +28,7 @@ def test_a_name_stands_for_the_same_in_a_store_as_elsewhere(
                 trace_id=f"id-{number}", task_id=task_id, task=tr.Task(name=task, org=org)
             )
             store.add(traced)
-            names = [task_id, task, task.rpartition("/")[2]]
+            names = [f"id-{number}", task_id, task, task.rpartition("/")[2]]
             # The organisation is asked for with a slash.
             names += [f"{org}/{task}"] if org and "/" in name else []
             if any(fnmatchcase(known, name) for known in names):
