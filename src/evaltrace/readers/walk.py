@@ -123,15 +123,12 @@ def _recognise(source: Source) -> _Recognised | None:
 
 
 def _look_at(source: Source) -> tuple[_Recognised | None, Glance | None]:
-    """Recognise a directory as _recognise does, and see at once what orders a finished trial."""
+    """Recognise a directory, and see at once what orders a finished trial."""
     for name, reader in READERS.items():
         glance = reader.glance_at(source)
         if glance is not None:
             return _Recognised(name, "trial"), glance
-        kind = reader.recognise(source)
-        if kind is not None:
-            return _Recognised(name, kind), None
-    return None, None
+    return _recognise(source), None
 
 
 def _children(source: Source, walk: Walk) -> list[_Child]:
